@@ -1,0 +1,117 @@
+"""The native core: kernels, the program executor, the thread pool. Shapes use the axis letters of the glossary."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["f32", "q8", "out"]
+Rows = Literal["tokens", "rows"]
+Style = Literal["interleaved", "halves"]
+
+def cpu() -> dict[str, object]:
+    """{"brand": str, "features": [str], "isas": [names this build has and this machine can run], "isa": the one in use}."""
+
+def set_isa(name: str) -> None:
+    """Use another instruction set of `cpu()["isas"]`, for tests. Raises ValueError when it is not there."""
+
+def readable_types() -> list[int]:
+    """Ids of the tensor types that `Weight` accepts (see furet.dtypes.TensorType)."""
+
+def buffer_row_bytes(kind: Kind, width: int) -> int:
+    """Bytes that one row (token) of an arena buffer takes, padding included."""
+
+def scratch_bytes(threads: int) -> int:
+    """Bytes of private working memory that a pool of that many threads allocates."""
+
+def decode(data: NDArray[np.uint8], type: int, count: int) -> NDArray[np.float32]:
+    """Decode `count` values (whole blocks) with the portable decoder."""
+
+class Pool:
+    """A pool of worker threads; the calling thread is worker 0. Workers spin briefly, then sleep."""
+
+    def __init__(self, threads: int) -> None: ...
+    @property
+    def threads(self) -> int: ...
+
+class Weight:
+    """A view of one stored matrix [rows, columns]; keeps `data` (contiguous uint8, exactly rows * row bytes) alive."""
+
+    def __init__(self, data: NDArray[np.uint8], type: int, rows: int, columns: int) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def quantised(self) -> bool:
+        """Whether `linear` wants its input as a "q8" buffer (True) or as "f32" (False)."""
+
+class KVCache:
+    """Keys and values of one sequence, float16, all layers. Memory is touched only as it fills."""
+
+    def __init__(self, layers: int, kv_heads: int, head_dim: int, capacity: int) -> None: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def length(self) -> int:
+        """Tokens held; grows by `Program.step`."""
+    def truncate(self, length: int) -> None:
+        """Forget the tokens from `length` on."""
+    @staticmethod
+    def bytes(layers: int, kv_heads: int, head_dim: int, capacity: int) -> int: ...
+
+class Program:
+    """A flat list of instructions over buffers of one arena, run in one call per step.
+
+    A buffer has `width` values per row; "tokens" buffers have one row per token of the step (at most max_tokens), "rows"
+    buffers one per row of logits asked for (at most max_rows). `offset` is its place in the arena, a multiple of 64.
+    The instruction methods check widths and kinds against each other and raise ValueError.
+    The buffer of kind "out" is the caller's array of logits; it has rows "rows" and takes no arena.
+    """
+
+    def __init__(self, max_tokens: int, max_rows: int, arena_bytes: int) -> None: ...
+    def buffer(self, width: int, kind: Kind, rows: Rows, offset: int) -> int: ...
+    def rope_table(self, inverse_frequencies: NDArray[np.float64], magnitude: float) -> int:
+        """Angles for `rope`: cos and sin of position * inverse_frequencies[i] [D/2], times magnitude. Made once per step in float64."""
+    def embed(self, weight: Weight, out: int) -> None:
+        """out[t] = row tokens[t] of weight, decoded."""
+    def take_rows(self, x: int, out: int) -> None:
+        """out[r] = x[rows[r]]: from a "tokens" buffer to a "rows" buffer."""
+    def rms_norm(self, x: int, weight: NDArray[np.float32], eps: float, out: int) -> None:
+        """x / rms(x) * weight over groups of len(weight) values; width must be a multiple of it. `out` is f32 (may be x) or q8."""
+    def quantise(self, x: int, out: int) -> None:
+        """f32 -> q8."""
+    def linear(
+        self,
+        x: int,
+        weights: Sequence[Weight],
+        biases: Sequence[NDArray[np.float32] | None],
+        outs: Sequence[int],
+        residual: int = -1,
+    ) -> None:
+        """outs[j] = x @ weights[j].T + biases[j] (+ residual, one weight only; outs[0] may be the residual itself)."""
+    def rope(self, x: int, head_dim: int, table: int, style: Style) -> None:
+        """Rotate, in place, the first 2 * len(inverse_frequencies) values of every head: pairs (2i, 2i+1) or (i, i + half)."""
+    def attention(self, q: int, k: int, v: int, layer: int, head_dim: int, scale: float, window: int, out: int) -> None:
+        """Append k, v to the layer's cache, then causal grouped-query attention over it. window 0: all. out [T, H*D] f32 or q8."""
+    def swiglu(self, gate: int, up: int, out: int) -> None:
+        """silu(gate) * up; out is f32 or q8."""
+    def silu(self, x: int, out: int) -> None: ...
+    def add(self, a: int, b: int, out: int) -> None: ...
+    def multiply(self, a: int, b: int, out: int) -> None: ...
+    def step(
+        self,
+        pool: Pool,
+        tokens: NDArray[np.int32],
+        runs: Sequence[tuple[KVCache, int]],
+        rows: NDArray[np.int32],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Run all instructions over T tokens without the GIL.
+
+        tokens  [T]; they belong to the sequences of `runs` in order: (cache, how many tokens); positions continue each cache
+        rows    [R] which tokens' logits are wanted
+        out     [R, V]
+        raises  ValueError when T, R, a token id, or a cache's capacity is exceeded; the caches are then unchanged
+        """
