@@ -1,0 +1,100 @@
+"""The command line of a verb, read from the signature of its function.
+
+    def run(
+        model: Annotated[str, Argument("which model")],
+        max_tokens: Annotated[int | None, Option("-n", "--max-tokens", help="at most so many")] = None,
+    ) -> None:
+
+A parameter without a default must be given; `bool` is a flag; `list[str]` may be repeated; a `Literal`
+is a choice. The function's docstring is the help page. It stands on argparse alone: a framework that
+validates with pydantic adds 0.2 s to the start of every command, which is a fifth of what a small model
+needs until its first token.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+
+from furet.errors import BadRequest
+
+
+class Argument:
+    """A parameter given by its place."""
+
+    def __init__(self, help: str, *, metavar: str = "") -> None:
+        self.help = help
+        self.metavar = metavar
+
+
+class Option:
+    """A parameter given by one of its names; without names it is `--the-parameter`."""
+
+    def __init__(self, *names: str, help: str, metavar: str = "") -> None:
+        self.names = names
+        self.help = help
+        self.metavar = metavar
+
+
+def call(verb: Callable[..., None], arguments: Sequence[str]) -> None:
+    """Parse the arguments and call the verb. Raises BadRequest for what its signature does not allow."""
+    verb(**vars(parser(verb).parse_args(arguments)))
+
+
+def parser(verb: Callable[..., None]) -> argparse.ArgumentParser:
+    """The argparse parser of a verb's signature and docstring."""
+    summary, _, rest = inspect.cleandoc(verb.__doc__ or "").partition("\n\n")
+    result = _Parser(
+        prog=f"furet {verb.__name__}",
+        description=summary,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    hints = get_type_hints(verb, include_extras=True)
+    for name, parameter in inspect.signature(verb).parameters.items():
+        _add(result, name, hints[name], parameter.default)
+    return result
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadRequest(message, f"`{self.prog} --help` shows the options")
+
+
+def _add(target: argparse.ArgumentParser, name: str, hint: Any, default: Any) -> None:
+    kind, place = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
+    required = default is inspect.Parameter.empty
+    if place is None:
+        place = Argument("") if required else Option(help="")
+    settings: dict[str, Any] = {"help": place.help.replace("%", "%%")}
+    if not required:
+        settings["default"] = default
+    if kind is bool:
+        settings["action"] = "store_true"
+    else:
+        settings |= _values(kind, default)
+        if place.metavar:
+            settings["metavar"] = place.metavar
+    if isinstance(place, Argument):
+        if not required:
+            settings["nargs"] = "?"
+        settings.setdefault("metavar", name.upper())
+        target.add_argument(name, **settings)
+    else:
+        names = place.names or (f"--{name.replace('_', '-')}",)
+        target.add_argument(*names, dest=name, required=required, **settings)
+
+
+def _values(kind: Any, default: Any) -> dict[str, Any]:
+    """argparse settings for a type: int, float, str, list[...] or Literal, each perhaps `| None`."""
+    members = [member for member in get_args(kind) if member is not type(None)]
+    if get_origin(kind) is Literal:
+        return {"choices": members}
+    if get_origin(kind) is list:
+        return {"action": "append", "type": members[0]}
+    if members:
+        return _values(members[0], default)
+    return {"type": kind}
