@@ -1,0 +1,188 @@
+// The Python face of the core. It checks dtype, shape and contiguity by type and forwards; see src/furet/_core.pyi.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+
+#include "cpu.h"
+#include "decode.h"
+#include "measure.h"
+#include "program.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using furet::Kind;
+using furet::Rows;
+using furet::Style;
+
+template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using MaybeFloats = std::optional<In<float>>;
+
+void require(bool holds, const std::string& what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+
+template <class T> T one_of(const std::string& name, std::initializer_list<std::pair<const char*, T>> table, const char* what) {
+    for (const auto& [key, value] : table)
+        if (name == key) return value;
+    throw std::invalid_argument(std::string("unknown ") + what + " '" + name + "'");
+}
+
+Kind kind_of(const std::string& name) { return one_of<Kind>(name, {{"f32", Kind::F32}, {"q8", Kind::Q8}, {"out", Kind::Out}}, "kind"); }
+Rows rows_of(const std::string& name) { return one_of<Rows>(name, {{"tokens", Rows::Tokens}, {"rows", Rows::Rows}}, "rows"); }
+Style style_of(const std::string& name) { return one_of<Style>(name, {{"interleaved", Style::Interleaved}, {"halves", Style::Halves}}, "style"); }
+
+const furet::TypeInfo& readable(int id) {
+    const furet::TypeInfo* info = furet::type_info(id);
+    require(info != nullptr, "tensor type " + std::to_string(id) + " is not readable");
+    return *info;
+}
+
+furet::Floats copy(const In<float>& x) { return furet::Floats(x.data(), x.data() + x.size()); }
+
+// A weight keeps the Python array alive; programs copy the view, so they hold on to the weight objects they use.
+struct PyWeight {
+    furet::Weight view;
+    In<uint8_t> data;
+
+    PyWeight(In<uint8_t> bytes, int type, int64_t rows, int64_t columns) : data(std::move(bytes)) {
+        const furet::TypeInfo& info = readable(type);
+        require(rows >= 1 && columns >= 1 && columns % info.block == 0, "a weight has at least one row of whole blocks");
+        require(columns <= INT32_MAX && rows <= INT32_MAX, "a weight has at most 2^31 rows and columns");
+        const int64_t row_bytes = columns / info.block * info.bytes;
+        require((int64_t)data.size() == rows * row_bytes, "weight data is " + std::to_string(data.size()) + " bytes, not " + std::to_string(rows * row_bytes));
+        view = {&info, data.data(), rows, columns, row_bytes};
+    }
+};
+
+struct PyProgram {
+    furet::Program program;
+    std::vector<nb::object> kept;
+    int64_t vocabulary = 0;
+
+    PyProgram(int64_t max_tokens, int64_t max_rows, int64_t arena_bytes) : program(max_tokens, max_rows, arena_bytes) {}
+
+    const furet::Weight& keep(nb::handle weight) {
+        kept.push_back(nb::borrow(weight));
+        return nb::cast<PyWeight&>(weight).view;
+    }
+
+    int buffer(int64_t width, const std::string& kind, const std::string& rows, int64_t offset) {
+        const Kind k = kind_of(kind);
+        if (k == Kind::Out) vocabulary = width;
+        return program.buffer(width, k, rows_of(rows), offset);
+    }
+
+    void linear(int x, nb::sequence weights, nb::sequence biases, std::vector<int> outs, int residual) {
+        furet::Linear instruction{x, {}, {}, std::move(outs), residual};
+        for (nb::handle weight : weights) instruction.weights.push_back(keep(weight));
+        for (nb::handle bias : biases) instruction.biases.push_back(bias.is_none() ? furet::Floats() : copy(nb::cast<In<float>>(bias)));
+        program.add(std::move(instruction));
+    }
+
+    void attention(int q, int k, int v, int layer, int head_dim, float scale, int64_t window, int out, int64_t q_width, int64_t k_width) {
+        require(head_dim > 0 && q_width % head_dim == 0 && k_width % head_dim == 0 && k_width > 0, "attention: widths are no multiples of head_dim");
+        const int heads = (int)(q_width / head_dim), kv_heads = (int)(k_width / head_dim);
+        require(heads % kv_heads == 0, "attention: heads must be a multiple of kv heads");
+        program.add(furet::Append{k, v, layer, head_dim});
+        program.add(furet::Attention{q, layer, heads, kv_heads, head_dim, scale, window, out});
+    }
+
+    void step(furet::Pool& pool, In<int32_t> tokens, nb::sequence runs, In<int32_t> rows, Logits out) {
+        furet::Step step{tokens.data(), (int64_t)tokens.size(), {}, rows.data(), (int64_t)rows.size(), out.data()};
+        require(out.shape(0) == rows.size() && (rows.size() == 0 || (int64_t)out.shape(1) == vocabulary), "out must be [rows, " + std::to_string(vocabulary) + "]");
+        for (nb::handle run : runs) {
+            nb::tuple pair = nb::cast<nb::tuple>(run);
+            require(pair.size() == 2, "a run is (cache, count)");
+            step.runs.push_back({&nb::cast<furet::KVCache&>(pair[0]), nb::cast<int64_t>(pair[1])});
+        }
+        nb::gil_scoped_release release;
+        program.step(pool, std::move(step));
+    }
+};
+
+nb::dict cpu() {
+    nb::list isas, features;
+    for (const furet::Kernels* table : furet::available_kernels()) isas.append(table->name);
+    for (const std::string& feature : furet::cpu_features()) features.append(feature);
+    nb::dict out;
+    out["brand"] = furet::cpu_brand();
+    out["features"] = features;
+    out["isas"] = isas;
+    out["isa"] = furet::kernels().name;
+    return out;
+}
+
+nb::ndarray<nb::numpy, float> decode(In<uint8_t> data, int type, int64_t count) {
+    const furet::TypeInfo& info = readable(type);
+    require(count >= 0 && count % info.block == 0 && (int64_t)data.size() == count / info.block * info.bytes, "decode: data is not that many whole blocks");
+    float* out = new float[(size_t)count];
+    nb::capsule owner(out, [](void* p) noexcept { delete[] (float*)p; });
+    furet::decode_row(info, data.data(), count, out);
+    return nb::ndarray<nb::numpy, float>(out, {(size_t)count}, owner);
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+    m.def("cpu", &cpu);
+    m.def("set_isa", [](const std::string& name) { require(furet::use_kernels(name), "no instruction set '" + name + "' here"); });
+    m.def("readable_types", [] { return std::vector<int>(std::begin(furet::kTypeIds), std::end(furet::kTypeIds)); });
+    m.def("buffer_row_bytes", [](const std::string& kind, int64_t width) { return furet::buffer_row_bytes(kind_of(kind), width); });
+    m.def("scratch_bytes", [](int threads) { return (int64_t)threads * (int64_t)sizeof(furet::Scratch); });
+    m.def("decode", &decode);
+    m.def("measure_bandwidth", &furet::measure_bandwidth, "threads"_a, "bytes"_a, "seconds"_a, nb::call_guard<nb::gil_scoped_release>());
+    m.def("measure_int8_peak", &furet::measure_int8_peak, "threads"_a, "seconds"_a, nb::call_guard<nb::gil_scoped_release>());
+
+    nb::class_<furet::Pool>(m, "Pool")
+        .def("__init__", [](furet::Pool* self, int threads) {
+            require(threads >= 1 && threads <= 256, "a pool has 1 to 256 threads");
+            new (self) furet::Pool(threads);
+        }, "threads"_a)
+        .def_prop_ro("threads", &furet::Pool::threads);
+
+    nb::class_<PyWeight>(m, "Weight")
+        .def(nb::init<In<uint8_t>, int, int64_t, int64_t>(), "data"_a, "type"_a, "rows"_a, "columns"_a)
+        .def_prop_ro("rows", [](const PyWeight& w) { return w.view.rows; })
+        .def_prop_ro("columns", [](const PyWeight& w) { return w.view.columns; })
+        .def_prop_ro("quantised", [](const PyWeight& w) { return w.view.info->form != furet::Form::Float; });
+
+    nb::class_<furet::KVCache>(m, "KVCache")
+        .def("__init__", [](furet::KVCache* self, int layers, int kv_heads, int head_dim, int64_t capacity) {
+            require(layers >= 1 && kv_heads >= 1 && head_dim >= 1 && head_dim <= furet::kHeadLimit && capacity >= 1 && capacity <= INT32_MAX, "a cache has positive sizes");
+            new (self) furet::KVCache(layers, kv_heads, head_dim, capacity);
+        }, "layers"_a, "kv_heads"_a, "head_dim"_a, "capacity"_a)
+        .def_prop_ro("capacity", [](const furet::KVCache& c) { return c.capacity; })
+        .def_prop_ro("length", [](const furet::KVCache& c) { return c.length; })
+        .def("truncate", [](furet::KVCache& c, int64_t length) {
+            require(length >= 0 && length <= c.length, "truncate: the cache holds " + std::to_string(c.length) + " tokens");
+            c.length = length;
+        }, "length"_a)
+        .def_static("bytes", &furet::KVCache::bytes, "layers"_a, "kv_heads"_a, "head_dim"_a, "capacity"_a);
+
+    nb::class_<PyProgram>(m, "Program")
+        .def(nb::init<int64_t, int64_t, int64_t>(), "max_tokens"_a, "max_rows"_a, "arena_bytes"_a)
+        .def("buffer", &PyProgram::buffer, "width"_a, "kind"_a, "rows"_a, "offset"_a)
+        .def("rope_table", [](PyProgram& p, In<double> f, double magnitude) { return p.program.rope_table({f.data(), f.data() + f.size()}, magnitude); }, "inverse_frequencies"_a, "magnitude"_a)
+        .def("embed", [](PyProgram& p, nb::handle w, int out) { p.program.add(furet::Embed{p.keep(w), out}); }, "weight"_a, "out"_a)
+        .def("take_rows", [](PyProgram& p, int x, int out) { p.program.add(furet::TakeRows{x, out}); }, "x"_a, "out"_a)
+        .def("rms_norm", [](PyProgram& p, int x, In<float> w, float eps, int out) { p.program.add(furet::RmsNorm{x, copy(w), eps, out}); }, "x"_a, "weight"_a, "eps"_a, "out"_a)
+        .def("quantise", [](PyProgram& p, int x, int out) { p.program.add(furet::Quantise{x, out}); }, "x"_a, "out"_a)
+        .def("linear", &PyProgram::linear, "x"_a, "weights"_a, "biases"_a, "outs"_a, "residual"_a = -1)
+        .def("rope", [](PyProgram& p, int x, int head_dim, int table, const std::string& style) { p.program.add(furet::Rope{x, head_dim, table, style_of(style)}); }, "x"_a, "head_dim"_a, "table"_a, "style"_a)
+        .def("attention", [](PyProgram& p, int q, int k, int v, int layer, int head_dim, float scale, int64_t window, int out) {
+            p.attention(q, k, v, layer, head_dim, scale, window, out, p.program.width(q), p.program.width(k));
+        }, "q"_a, "k"_a, "v"_a, "layer"_a, "head_dim"_a, "scale"_a, "window"_a, "out"_a)
+        .def("swiglu", [](PyProgram& p, int gate, int up, int out) { p.program.add(furet::Swiglu{gate, up, out}); }, "gate"_a, "up"_a, "out"_a)
+        .def("silu", [](PyProgram& p, int x, int out) { p.program.add(furet::Silu{x, out}); }, "x"_a, "out"_a)
+        .def("add", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Add{a, b, out}); }, "a"_a, "b"_a, "out"_a)
+        .def("multiply", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Multiply{a, b, out}); }, "a"_a, "b"_a, "out"_a)
+        .def("step", &PyProgram::step, "pool"_a, "tokens"_a, "runs"_a, "rows"_a, "out"_a);
+}

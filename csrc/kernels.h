@@ -1,0 +1,92 @@
+// What an instruction set offers to the program: one table of functions. Kernels know no Python and allocate nothing.
+#pragma once
+
+#include <cstdint>
+
+#include "types.h"
+
+namespace furet {
+
+// Where a kernel writes a row: exactly one of the two is set.
+struct RowOut {
+    float* f32;
+    uint8_t* q8;
+};
+
+constexpr int kPanelColumns = 512;                 // columns of weights that are unpacked at a time
+constexpr int kMaxTokens = 1024;                   // tokens of one step
+constexpr int kHeadLimit = 512;                    // widest attention head
+
+// Private working memory of one thread.
+struct Scratch {
+    alignas(64) uint8_t panel[2 * 16 * kPanelColumns * 4];   // unpacked weights of up to 32 rows
+    alignas(64) float sums[kMaxTokens * 32];                 // partial results of those rows
+    alignas(64) float heads[16 * kHeadLimit];                // attention: outputs in the making
+    alignas(64) float scores[16 * 64];                       // attention: scores of one block of keys
+};
+
+struct LinearArgs {
+    const TypeInfo* info;
+    const uint8_t* weight;      // [rows, columns] in blocks
+    int64_t row_bytes;
+    int64_t rows, columns;
+    const uint8_t* x;           // [tokens, columns]: q8 rows for a quantised weight, float rows otherwise
+    int64_t x_stride;           // bytes between tokens
+    int64_t tokens;
+    float* y;                   // [tokens, rows]
+    int64_t y_stride;           // floats between tokens
+    const float* bias;          // [rows] or nullptr
+    const float* residual;      // like y (may be y) or nullptr
+    int64_t residual_stride;    // floats
+};
+
+// Keys lie as [K, capacity / 16, D, 16] and values as [K, capacity, D padded to 16], both float16: so that 16 keys, or 16
+// channels of a value, are one vector.
+struct AttentionArgs {
+    const float* q;             // [tokens, H * D]
+    int64_t q_stride;
+    const uint16_t* keys;
+    const uint16_t* values;
+    int64_t capacity;           // a multiple of 64
+    int64_t start;              // position of the first of `tokens`
+    int64_t tokens;
+    int heads, kv_heads, head_dim;
+    float scale;
+    int64_t window;             // keys further back than this are not seen; 0: all are
+    RowOut out;                 // row of the first token, [tokens, H * D]
+    int64_t out_stride;         // bytes
+    int64_t out_width;
+};
+
+struct Kernels {
+    const char* name;
+    int row_tile;               // rows that one unit of `linear` covers
+    int query_tile;             // (token, head) pairs that one task of `attend` covers
+
+    // Rows [unit * row_tile, (unit + 1) * row_tile) of y = x W^T (+ bias) (+ residual), for units first <= unit < last.
+    void (*linear)(const LinearArgs&, int64_t first, int64_t last, Scratch&);
+    void (*quantise)(const float* x, int64_t width, uint8_t* out);
+    // x / sqrt(mean(x^2) + eps) * weight for each group of `group` values of a row.
+    void (*rms_norm)(const float* x, const float* weight, int64_t group, int64_t width, float eps, RowOut out);
+    // Columns [begin, end), multiples of 32 (or the row's end for float output), of silu(gate) * up.
+    void (*swiglu)(const float* gate, const float* up, int64_t begin, int64_t end, int64_t width, RowOut out);
+    void (*silu)(const float* x, int64_t n, float* out);
+    void (*add)(const float* a, const float* b, int64_t n, float* out);
+    void (*multiply)(const float* a, const float* b, int64_t n, float* out);
+    // Query rows [first, first + query_tile) of the (token, head) pairs that share kv head `kv`.
+    void (*attend)(const AttentionArgs&, int kv, int64_t first, Scratch&);
+    // Floats to float16, as the cache holds them.
+    void (*store_half)(const float* x, int64_t n, uint16_t* out);
+    // Multiply-accumulate as fast as the machine can, from registers; returns the operations done (for measuring the peak).
+    int64_t (*spin_int8)(int64_t rounds);
+};
+
+extern const Kernels kPortable;
+#if defined(__x86_64__)
+extern const Kernels kAvx2;
+extern const Kernels kAvx512;
+#elif defined(__aarch64__)
+extern const Kernels kNeon;
+#endif
+
+}  // namespace furet

@@ -1,0 +1,125 @@
+// Row operations: norm, activation functions and the quantisation that follows them.
+#pragma once
+
+#include <cstdint>
+
+#include "../activations.h"
+#include "../half.h"
+#include "../kernels.h"
+
+namespace furet::FURET_ISA {
+
+// e^x to 2 ulp; 0 below -87, so that e^-inf = 0 and masked scores vanish exactly; e^0 = 1 exactly.
+// 2^n * p(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, p of degree 6 (Taylor).
+static inline F32 exponential(F32 x) {
+    const F32 low = splat(-87.0f);
+    const F32 bounded = min(max(x, low), splat(88.0f));
+    const I32 n = to_int_nearest(mul(bounded, splat(1.44269504f)));
+    const F32 whole = to_float(n);
+    F32 r = fma(whole, splat(-0.693359375f), bounded);
+    r = fma(whole, splat(2.12194440e-4f), r);
+    F32 p = splat(1.0f / 720);
+    p = fma(p, r, splat(1.0f / 120));
+    p = fma(p, r, splat(1.0f / 24));
+    p = fma(p, r, splat(1.0f / 6));
+    p = fma(p, r, splat(0.5f));
+    p = fma(p, r, splat(1.0f));
+    p = fma(p, r, splat(1.0f));
+    const F32 power = as_float(shift_left<23>(add(n, splat_int(127))));
+    return where_less(x, low, zero(), mul(p, power));
+}
+
+static inline F32 silu_lanes(F32 x) { return div(x, add(splat(1.0f), exponential(sub(zero(), x)))); }
+
+// Block `b` of a q8 row of `width` from 32 floats. A NaN or infinity makes the scale non-finite, so it is not lost.
+static inline void quantise_block(F32 x0, F32 x1, uint8_t* row, int64_t width, int64_t b) {
+    const I32 magnitude = splat_int(0x7fffffff);
+    const int32_t top = max_lanes(max(bit_and(as_int(x0), magnitude), bit_and(as_int(x1), magnitude)));
+    float largest;
+    std::memcpy(&largest, &top, 4);
+    const float scale = largest / 127.0f, inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
+    // Below 2^-126 * 127 the inverse overflows; such a block is zero.
+    const F32 factor = splat(inverse > 3e38f ? 0.0f : inverse);
+    const I32 q0 = to_int_nearest(mul(x0, factor)), q1 = to_int_nearest(mul(x1, factor));
+    Q8Row out(row, width, b);
+    store_int8((int8_t*)out.code, q0);
+    store_int8((int8_t*)out.code + 16, q1);
+    const int32_t s0 = sum_lanes(q0), s1 = sum_lanes(q1);
+    ((float*)out.scale)[0] = scale;
+    ((float*)out.sum32)[0] = scale * (float)(s0 + s1);
+    ((float*)out.sum16)[0] = scale * (float)s0;
+    ((float*)out.sum16)[1] = scale * (float)s1;
+    ((int32_t*)out.bias32)[0] = -128 * (s0 + s1);
+    ((int32_t*)out.bias16)[0] = -128 * s0;
+    ((int32_t*)out.bias16)[1] = -128 * s1;
+}
+
+static void quantise(const float* x, int64_t width, uint8_t* out) {
+    for (int64_t b = 0; b < width / 32; ++b) quantise_block(load(x + 32 * b), load(x + 32 * b + 16), out, width, b);
+}
+
+// Apply f(F32 x, offset) -> F32 over [begin, end) of a row and write floats or q8 blocks.
+template <class Function> static inline void emit(int64_t begin, int64_t end, int64_t width, RowOut out, Function f) {
+    if (out.q8) {
+        for (int64_t i = begin; i < end; i += 32) quantise_block(f(i), f(i + 16), out.q8, width, i / 32);
+        return;
+    }
+    int64_t i = begin;
+    for (; i + 16 <= end; i += 16) store(out.f32 + i, f(i));
+    if (i < end) {
+        float lane[16];
+        store(lane, f(i));
+        for (int64_t j = 0; i + j < end; ++j) out.f32[i + j] = lane[j];
+    }
+}
+
+// A load that stays inside the row at its ragged end.
+static inline F32 load_within(const float* x, int64_t i, int64_t end) {
+    if (i + 16 <= end) return load(x + i);
+    float lane[16] = {};
+    for (int64_t j = 0; i + j < end; ++j) lane[j] = x[i + j];
+    return load(lane);
+}
+
+static float mean_square(const float* x, int64_t n) {
+    F32 sum = zero();
+    for (int64_t i = 0; i < n; i += 16) {
+        const F32 v = load_within(x, i, n);
+        sum = fma(v, v, sum);
+    }
+    return sum_lanes(sum) / (float)n;
+}
+
+static void rms_norm(const float* x, const float* weight, int64_t group, int64_t width, float eps, RowOut out) {
+    for (int64_t start = 0; start < width; start += group) {
+        const F32 scale = splat(1.0f / __builtin_sqrtf(mean_square(x + start, group) + eps));
+        auto normed = [&](int64_t i) {
+            return mul(mul(load_within(x, i, start + group), scale), load_within(weight, i - start, group));
+        };
+        emit(start, start + group, width, out, normed);
+    }
+}
+
+static void swiglu(const float* gate, const float* up, int64_t begin, int64_t end, int64_t width, RowOut out) {
+    emit(begin, end, width, out, [&](int64_t i) { return mul(silu_lanes(load_within(gate, i, end)), load_within(up, i, end)); });
+}
+
+static void silu(const float* x, int64_t n, float* out) {
+    emit(0, n, n, {out, nullptr}, [&](int64_t i) { return silu_lanes(load_within(x, i, n)); });
+}
+
+static void add_rows(const float* a, const float* b, int64_t n, float* out) {
+    emit(0, n, n, {out, nullptr}, [&](int64_t i) { return add(load_within(a, i, n), load_within(b, i, n)); });
+}
+
+static void multiply_rows(const float* a, const float* b, int64_t n, float* out) {
+    emit(0, n, n, {out, nullptr}, [&](int64_t i) { return mul(load_within(a, i, n), load_within(b, i, n)); });
+}
+
+static void halve(const float* x, int64_t n, uint16_t* out) {
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) store_half(out + i, load(x + i));
+    for (; i < n; ++i) out[i] = float_to_half(x[i]);
+}
+
+}  // namespace furet::FURET_ISA

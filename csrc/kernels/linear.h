@@ -1,0 +1,191 @@
+// Linear: y = x W^T over one tile of weight rows and all tokens of the step.
+//
+// Weights are unpacked to panels of 512 columns in private memory (see unpack.h), once, and meet every token there. For an
+// output, with blocks b of 32 columns (or groups of 16) in order and all sums in float32 except the integer dot products:
+//
+//   y = fma(float(sum_j w[b][j] * x[b][j]), scale_w[b] * scale_x[b], y)      then, with mins,  y = fma(min[b], sum_x[b], y)
+//   y = y + bias, then y + residual
+//
+// This order is the same for one token or many and for any split of the work, so results are equal bit for bit.
+// Error: the integer part is exact (|sum| <= 32 * 255 * 127 < 2^24); two roundings a block and one in the product of scales.
+#pragma once
+
+#include "../activations.h"
+#include "../kernels.h"
+#include "unpack.h"
+
+namespace furet::FURET_ISA {
+
+constexpr int kRowTile = 16 * kRowVectors;
+constexpr int kPanelBlocks = kPanelColumns / 32;
+
+template <int RV, int NT> struct Tile { F32 sum[RV][NT]; };
+
+template <Form form, int group, int RV, int NT>
+static inline __attribute__((always_inline)) void multiply_block(
+    const PanelBlock* const (&panel)[RV], int64_t b, const Q8Row (&x)[NT], Tile<RV, NT>& y) {
+    constexpr int lines = group / 4;
+    for (int half = 0; half < 32 / group; ++half) {
+        I32 sum[RV][NT];
+        for (int t = 0; t < NT; ++t) {
+            I32 start = splat_int(0);
+            if constexpr (form == Form::Signed && kSignedBias != 0)
+                start = splat_int(group == 32 ? x[t].bias32[b] : x[t].bias16[2 * b + half]);
+            for (int v = 0; v < RV; ++v) sum[v][t] = start;
+        }
+#pragma GCC unroll 8
+        for (int line = 0; line < lines; ++line) {
+            Bytes w[RV];
+            for (int v = 0; v < RV; ++v) w[v] = load_bytes(panel[v][b].codes[half * lines + line]);
+            for (int t = 0; t < NT; ++t) {
+                const int8_t* four = x[t].code + 32 * b + 4 * (half * lines + line);
+                for (int v = 0; v < RV; ++v)
+                    sum[v][t] = form == Form::Signed ? dot_signed(sum[v][t], w[v], four) : dot(sum[v][t], w[v], four);
+            }
+        }
+        for (int v = 0; v < RV; ++v) {
+            const F32 scale = load(panel[v][b].scale[half]);
+            for (int t = 0; t < NT; ++t)
+                y.sum[v][t] = fma(to_float(sum[v][t]), mul(scale, splat(x[t].scale[b])), y.sum[v][t]);
+            if constexpr (form == Form::Minned) {
+                const F32 min = load(panel[v][b].min[half]);
+                for (int t = 0; t < NT; ++t) {
+                    const float total = group == 32 ? x[t].sum32[b] : x[t].sum16[2 * b + half];
+                    y.sum[v][t] = fma(min, splat(total), y.sum[v][t]);
+                }
+            }
+        }
+    }
+}
+
+template <Form form, int group, int RV, int NT>
+static void multiply_quantised(const Scratch& scratch, int64_t blocks, const uint8_t* x, int64_t x_stride, int64_t width,
+                               int64_t first, Tile<RV, NT>& y) {
+    const PanelBlock* panel[RV];
+    for (int v = 0; v < RV; ++v) panel[v] = (const PanelBlock*)scratch.panel + v * kPanelBlocks;
+    Q8Row row[NT];
+    for (int t = 0; t < NT; ++t) row[t] = Q8Row(x + t * x_stride, width, first);
+    Tile<RV, NT> sum = y;
+    for (int64_t b = 0; b < blocks; ++b) multiply_block<form, group, RV, NT>(panel, b, row, sum);
+    y = sum;
+}
+
+template <int RV, int NT>
+static void multiply_float(const Scratch& scratch, int64_t columns, const uint8_t* x, int64_t x_stride, int64_t first,
+                           Tile<RV, NT>& y) {
+    const float* panel = (const float*)scratch.panel;
+    Tile<RV, NT> sum = y;
+    for (int64_t c = 0; c < columns; ++c) {
+        F32 w[RV];
+        for (int v = 0; v < RV; ++v) w[v] = load(panel + 16 * (v * kPanelColumns + c));
+        for (int t = 0; t < NT; ++t) {
+            const F32 xc = splat(((const float*)(x + t * x_stride))[first + c]);
+            for (int v = 0; v < RV; ++v) sum.sum[v][t] = fma(w[v], xc, sum.sum[v][t]);
+        }
+    }
+    y = sum;
+}
+
+// The part of a LinearArgs that one call of the inner kernel sees.
+struct Span {
+    int64_t row, rows;          // weight rows of this tile
+    int64_t column, columns;    // columns of this panel
+    bool first, last;           // panel of the row
+};
+
+template <int RV, int NT>
+static void finish(const LinearArgs& a, const Span& s, int64_t token, const Tile<RV, NT>& y) {
+    for (int t = 0; t < NT; ++t)
+        for (int v = 0; v < RV; ++v) {
+            const int64_t row = s.row + 16 * v, left = s.row + s.rows - row;
+            if (left <= 0) break;
+            float* out = a.y + (token + t) * a.y_stride + row;
+            const float* residual = a.residual ? a.residual + (token + t) * a.residual_stride + row : nullptr;
+            F32 value = y.sum[v][t];
+            if (left >= 16) {
+                if (a.bias) value = add(value, load(a.bias + row));
+                if (residual) value = add(value, load(residual));
+                store(out, value);
+                continue;
+            }
+            float lane[16];
+            store(lane, value);
+            for (int64_t r = 0; r < left; ++r) {
+                if (a.bias) lane[r] = lane[r] + a.bias[row + r];
+                if (residual) lane[r] = lane[r] + residual[r];
+                out[r] = lane[r];
+            }
+        }
+}
+
+template <int RV, int NT> static void multiply_tokens(const LinearArgs& a, const Span& s, int64_t token, Scratch& scratch) {
+    float* kept = scratch.sums + token * kRowTile;
+    Tile<RV, NT> y;
+    for (int v = 0; v < RV; ++v)
+        for (int t = 0; t < NT; ++t) y.sum[v][t] = s.first ? zero() : load(kept + t * kRowTile + 16 * v);
+    const uint8_t* x = a.x + token * a.x_stride;
+    const int64_t blocks = s.columns / 32, first = s.column / 32;
+    if (a.info->form == Form::Float)
+        multiply_float<RV, NT>(scratch, s.columns, x, a.x_stride, s.column, y);
+    else if (a.info->form == Form::Signed && a.info->group == 32)
+        multiply_quantised<Form::Signed, 32, RV, NT>(scratch, blocks, x, a.x_stride, a.columns, first, y);
+    else if (a.info->form == Form::Signed)
+        multiply_quantised<Form::Signed, 16, RV, NT>(scratch, blocks, x, a.x_stride, a.columns, first, y);
+    else if (a.info->group == 32)
+        multiply_quantised<Form::Minned, 32, RV, NT>(scratch, blocks, x, a.x_stride, a.columns, first, y);
+    else
+        multiply_quantised<Form::Minned, 16, RV, NT>(scratch, blocks, x, a.x_stride, a.columns, first, y);
+    if (s.last) return finish(a, s, token, y);
+    for (int v = 0; v < RV; ++v)
+        for (int t = 0; t < NT; ++t) store(kept + t * kRowTile + 16 * v, y.sum[v][t]);
+}
+
+template <int NT> static void multiply_rest(const LinearArgs& a, const Span& s, int64_t token, Scratch& scratch) {
+    if (a.tokens - token == NT) return multiply_tokens<kRowVectors, NT>(a, s, token, scratch);
+    if constexpr (NT > 1) multiply_rest<NT - 1>(a, s, token, scratch);
+}
+
+static void unpack_span(const LinearArgs& a, const Span& s, Scratch& scratch) {
+    for (int v = 0; v < kRowVectors; ++v) {
+        const uint8_t* row[16];
+        for (int r = 0; r < 16; ++r) {
+            // Rows past the end repeat the last one; their results are not stored.
+            const int64_t index = s.row + 16 * v + r;
+            row[r] = a.weight + (index < a.rows ? index : a.rows - 1) * a.row_bytes;
+        }
+        if (a.info->form == Form::Float)
+            unpack_float(*a.info, row, s.column, s.columns, (float*)scratch.panel + 16 * v * kPanelColumns);
+        else
+            unpack(*a.info, row, s.column, s.columns, (PanelBlock*)scratch.panel + v * kPanelBlocks);
+    }
+}
+
+// Rows lie far apart in memory, which hides the order of reading from the hardware: fetch the next tile ahead of use.
+static inline void prefetch_next(const LinearArgs& a, const Span& s) {
+    const int64_t tile = kRowTile * a.row_bytes, from = s.column * tile / a.columns, to = (s.column + s.columns) * tile / a.columns;
+    const uint8_t* next = a.weight + (s.row + kRowTile) * a.row_bytes;
+    const int64_t left = a.rows * a.row_bytes - (s.row + kRowTile) * a.row_bytes;
+    for (int64_t i = from; i < to && i < left; i += 64) prefetch(next + i);
+}
+
+static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& scratch) {
+    // A single token reads each panel once: keep it in the first-level cache.
+    const int64_t step = a.tokens == 1 ? 256 : kPanelColumns;
+    for (int64_t unit = first; unit < last; ++unit) {
+        Span s{};
+        s.row = unit * kRowTile;
+        s.rows = a.rows - s.row < kRowTile ? a.rows - s.row : kRowTile;
+        for (s.column = 0; s.column < a.columns; s.column += step) {
+            s.columns = a.columns - s.column < step ? a.columns - s.column : step;
+            s.first = s.column == 0;
+            s.last = s.column + s.columns == a.columns;
+            prefetch_next(a, s);
+            unpack_span(a, s, scratch);
+            int64_t token = 0;
+            for (; token + kTokens <= a.tokens; token += kTokens) multiply_tokens<kRowVectors, kTokens>(a, s, token, scratch);
+            if (token < a.tokens) multiply_rest<kTokens>(a, s, token, scratch);
+        }
+    }
+}
+
+}  // namespace furet::FURET_ISA

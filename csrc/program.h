@@ -1,0 +1,108 @@
+// The program: a flat list of instructions over the buffers of one arena, run for all tokens of a step in one call.
+//
+// Every thread of the pool walks the same list. An instruction is cut into tasks that threads take from a shared counter, so
+// an uneven machine is used evenly; a barrier ends each instruction. Which thread does a task never changes a result.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cache.h"
+#include "cpu.h"
+#include "pool.h"
+
+namespace furet {
+
+enum class Kind { F32, Q8, Out };
+enum class Rows { Tokens, Rows };
+enum class Style { Interleaved, Halves };
+
+int64_t buffer_row_bytes(Kind kind, int64_t width);
+
+struct Weight {
+    const TypeInfo* info;
+    const uint8_t* data;
+    int64_t rows, columns, row_bytes;
+};
+
+struct Run {
+    KVCache* cache;
+    int64_t count;
+};
+
+struct Buffer {
+    int64_t width;
+    Kind kind;
+    Rows rows;
+    int64_t offset, row_bytes;
+};
+
+using Floats = std::vector<float>;
+
+struct Embed { Weight weight; int out; };
+struct TakeRows { int x, out; };
+struct RmsNorm { int x; Floats weight; float eps; int out; };
+struct Quantise { int x, out; };
+struct Linear { int x; std::vector<Weight> weights; std::vector<Floats> biases; std::vector<int> outs; int residual; };
+struct Rope { int x; int head_dim, table; Style style; };
+struct Append { int k, v, layer, head_dim; };
+struct Attention { int q; int layer, heads, kv_heads, head_dim; float scale; int64_t window; int out; };
+struct Swiglu { int gate, up, out; };
+struct Silu { int x, out; };
+struct Add { int a, b, out; };
+struct Multiply { int a, b, out; };
+using Instruction = std::variant<Embed, TakeRows, RmsNorm, Quantise, Linear, Rope, Append, Attention, Swiglu, Silu, Add, Multiply>;
+
+struct RopeTable {
+    std::vector<double> inverse_frequencies;
+    double magnitude;
+    Floats cos, sin;            // [max_tokens, D/2], filled at the start of a step
+};
+
+// What one step brings: the caller's arrays and which sequence each token belongs to.
+struct Step {
+    const int32_t* tokens;
+    int64_t count;
+    std::vector<Run> runs;
+    const int32_t* rows;
+    int64_t row_count;
+    float* out;
+};
+
+class Program {
+public:
+    Program(int64_t max_tokens, int64_t max_rows, int64_t arena_bytes);
+    ~Program();
+    Program(const Program&) = delete;
+    Program& operator=(const Program&) = delete;
+
+    int buffer(int64_t width, Kind kind, Rows rows, int64_t offset);
+    int rope_table(std::vector<double> inverse_frequencies, double magnitude);
+    void add(Instruction instruction);
+    int64_t width(int buffer) const { return at(buffer).width; }
+    // Throws std::invalid_argument before anything is changed.
+    void step(Pool& pool, Step step);
+
+private:
+    friend class Worker;
+    const Buffer& at(int id) const;
+    void require(bool holds, const std::string& what) const;
+    void check(const Instruction& instruction) const;
+    void check(const Step& step) const;
+    void fill_tables(const Step& step);
+
+    int64_t max_tokens_, max_rows_;
+    size_t arena_bytes_;
+    uint8_t* arena_;
+    std::vector<Buffer> buffers_;
+    std::vector<RopeTable> tables_;
+    std::vector<Instruction> instructions_;
+    std::unique_ptr<std::atomic<int64_t>[]> next_;      // one task counter per instruction
+};
+
+}  // namespace furet

@@ -1,0 +1,48 @@
+// One thread's walk through a program.
+#pragma once
+
+#include "program.h"
+
+namespace furet {
+
+class Worker {
+public:
+    Worker(const Program& program, const Step& step, Pool& pool, const Kernels& kernels, int thread)
+        : program_(program), step_(step), pool_(pool), kernels_(kernels), thread_(thread) {}
+    void run();
+
+private:
+    // Each does this thread's share of one instruction; `next` is the instruction's task counter.
+    using Counter = std::atomic<int64_t>;
+    void operate(const Embed&, Counter& next);
+    void operate(const TakeRows&, Counter& next);
+    void operate(const RmsNorm&, Counter& next);
+    void operate(const Quantise&, Counter& next);
+    void operate(const Linear&, Counter& next);
+    void operate(const Rope&, Counter& next);
+    void operate(const Append&, Counter& next);
+    void operate(const Attention&, Counter& next);
+    void operate(const Swiglu&, Counter& next);
+    void operate(const Silu&, Counter& next);
+    void operate(const Add&, Counter& next);
+    void operate(const Multiply&, Counter& next);
+
+    // Take tasks [first, last) of `count`, `grain` at a time, until none is left.
+    template <class Task> static void share(Counter& next, int64_t count, int64_t grain, Task task);
+    template <class Task> void each_row(const Buffer& b, Counter& next, Task task);
+
+    const Buffer& at(int id) const { return program_.buffers_[(size_t)id]; }
+    int64_t row_count(const Buffer& b) const { return b.rows == Rows::Tokens ? step_.count : step_.row_count; }
+    uint8_t* row(const Buffer& b, int64_t r) const { return program_.arena_ + b.offset + r * b.row_bytes; }
+    float* floats(const Buffer& b, int64_t r) const;
+    RowOut out(const Buffer& b, int64_t r) const;
+    int64_t floats_between_rows(const Buffer& b) const { return b.kind == Kind::Out ? b.width : b.row_bytes / 4; }
+
+    const Program& program_;
+    const Step& step_;
+    Pool& pool_;
+    const Kernels& kernels_;
+    const int thread_;
+};
+
+}  // namespace furet
