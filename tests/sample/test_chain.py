@@ -66,7 +66,7 @@ def test_largest_orders_by_logit_then_id(count, ties):
 
 
 def test_draws_hit_tokens_as_often_as_their_probabilities_say():
-    """Chi-square with at most 19 degrees of freedom; a right sampler exceeds 43.8 once in a thousand seeds."""
+    """Chi-square, at most 19 degrees of freedom; a right sampler exceeds 43.8 once in a thousand seeds."""
     row, sampling, draws = logits(20), Sampling(temperature=1.5, top_k=0, top_p=1, min_p=0), 20_000
     counts = np.zeros(20)
     for n in range(draws):

@@ -1,7 +1,7 @@
 """The chain of filters: top-k, top-p, min-p, then temperature, in the order that users of GGUF files know.
 
-Every filter keeps a head of the tokens ordered by falling logit (equal logits: by rising id), so only the head
-needs to be ordered. The shares of top-p and min-p are those at temperature 1, of the tokens that top-k has kept.
+Every filter keeps a head of the tokens ordered by falling logit (equal logits: by rising id), so only the
+head needs to be ordered. The shares of top-p and min-p are those at temperature 1, of what top-k has kept.
 Source: top-k Fan et al., arXiv:1805.04833; top-p Holtzman et al., arXiv:1904.09751; min-p Nguyen et al.,
 arXiv:2407.01082.
 """
@@ -39,7 +39,7 @@ def candidates(logits: Logits, sampling: Sampling) -> tuple[NDArray[np.intp], ND
 
 def largest(logits: Logits, count: int) -> NDArray[np.intp]:
     """The ids of the `count` largest logits, by falling logit, then rising id. [V] -> [count]"""
-    # The count-th largest maximum of groups is a lower bound of the count-th largest value, at a tenth of the cost.
+    # The count-th largest maximum of groups bounds the count-th largest value from below, at a tenth of the cost.
     groups = len(logits) // 64
     if count < groups:
         maxima = logits[: groups * 64].reshape(64, groups).max(axis=0)
