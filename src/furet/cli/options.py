@@ -1,0 +1,49 @@
+"""Options that several verbs share, and how they load a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from furet.cli.arguments import Argument, Option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ModelArgument = Annotated[str, Argument("alias, path, hf:org/name[:quant] or pypi:name", metavar="MODEL")]
+Threads = Annotated[
+    int | None, Option("-t", "--threads", help="worker threads; default: one per core that is ours to use")
+]
+Context = Annotated[
+    int | None, Option("-c", "--context", help="tokens of context; default: the model's, as memory allows")
+]
+Memory = Annotated[
+    str | None, Option("--memory", help="budget for everything, such as 6G; default: what the machine leaves")
+]
+Json = Annotated[bool, Option("--json", help="the answer as JSON")]
+
+MaxTokens = Annotated[
+    int | None, Option("-n", "--max-tokens", help="at most so many tokens; default: until the model stops")
+]
+Temperature = Annotated[
+    float | None, Option("--temperature", "--temp", help="0 takes the likeliest token; default 0.8")
+]
+TopK = Annotated[int | None, Option("--top-k", help="choose among the k likeliest; default 40, 0: all")]
+TopP = Annotated[
+    float | None, Option("--top-p", help="choose among the likeliest up to this probability; default 0.95")
+]
+MinP = Annotated[
+    float | None, Option("--min-p", help="drop tokens below this share of the likeliest; default 0.05")
+]
+Seed = Annotated[int | None, Option("--seed", help="the same seed gives the same answer")]
+
+
+def model_file(ref: str) -> Path:
+    """The file a reference names, downloaded with a progress bar when it is not on this machine."""
+    from furet.files import store
+
+    if found := store.find(ref):
+        return found
+    from furet.cli.pull import progress_bar
+
+    with progress_bar() as progress:
+        return store.resolve(ref, progress=progress)
