@@ -177,5 +177,5 @@ def _types(model: GGUF) -> str:
     for tensor in model.tensors.values():
         count[tensor.type.name] += 1
         taken[tensor.type.name] += tensor.nbytes
-    rows = [(kind, f"{count[kind]} tensors", size(nbytes)) for kind, nbytes in taken.most_common()]
-    return table(rows, right="lrr")
+    rows = [(kind, count[kind], size(nbytes)) for kind, nbytes in taken.most_common()]
+    return table(rows, ("type", "tensors", "size"), right="lrr")
