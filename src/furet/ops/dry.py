@@ -1,0 +1,84 @@
+"""The dry run: the exact bytes that a model will take, from its header alone.
+
+The figures come from the same trace, passes and arena that the native program is made of, so there is nothing
+to keep in step with the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from furet.ops import Ops, Tensor
+from furet.ops.arena import lay_out
+from furet.ops.instructions import Instruction, Value, cache_shape
+from furet.ops.passes import lower
+from furet.ops.trace import trace
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes, each figure counted once for the whole model.
+
+    weights     the tensors that the program reads, as stored
+    copies      float32 copies of norms and biases that are stored as something else
+    cache       keys and values of all sequences, when full
+    arena       activations of the longest step
+    logits      the array that a step writes
+    scratch     private working memory of the threads
+    """
+
+    weights: int
+    copies: int
+    cache: int
+    arena: int
+    logits: int
+    scratch: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.copies + self.cache + self.arena + self.logits + self.scratch
+
+
+def needs(
+    forward: Callable[[Ops[Value]], Value],
+    *,
+    context: int,
+    sequences: int = 1,
+    max_tokens: int,
+    max_rows: int = 1,
+    threads: int = 1,
+) -> Needs:
+    """What a forward needs for `sequences` caches of `context` tokens and steps of `max_tokens` tokens."""
+    from furet import _core
+
+    code = lower(trace(forward))
+    shape = cache_shape(code)
+    return Needs(
+        weights=weight_bytes(code),
+        copies=4 * sum(t.shape[0] for t in _tensors(code) if len(t.shape) == 1 and t.type.name != "F32"),
+        cache=sequences * _core.KVCache.bytes(*shape, context),
+        arena=lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows).bytes,
+        logits=4 * max_rows * _logits(code).width,
+        scratch=_core.scratch_bytes(threads),
+    )
+
+
+def weight_bytes(code: Sequence[Instruction]) -> int:
+    """Stored bytes of all tensors that a program reads, a shared one counted once."""
+    sizes = 0
+    for tensor in _tensors(code):
+        rows = 1
+        for size in tensor.shape[:-1]:
+            rows *= size
+        sizes += rows * tensor.type.row_bytes(tensor.shape[-1])
+    return sizes
+
+
+def _tensors(code: Sequence[Instruction]) -> list[Tensor]:
+    return list({tensor.name: tensor for step in code for tensor in step.tensors}.values())
+
+
+def _logits(code: Sequence[Instruction]) -> Value:
+    (logits,) = code[-1].writes
+    return logits

@@ -1,0 +1,188 @@
+"""The ops on the native core: a forward, traced and fused, becomes one `_core.Program`.
+
+Matrices stay where they are: the program reads them through the source's view of the file. Norms and biases
+are handed over as float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from furet.dtypes import TensorType
+from furet.errors import UnsupportedModel
+from furet.ops import Ops, Source, Tensor, stored
+from furet.ops.arena import Layout, lay_out
+from furet.ops.instructions import (
+    Add,
+    Attention,
+    CacheShape,
+    Embed,
+    Instruction,
+    Kind,
+    Linear,
+    Multiply,
+    Quantise,
+    RmsNorm,
+    Rotate,
+    Rows,
+    Silu,
+    SwiGLU,
+    TakeRows,
+    Value,
+    cache_shape,
+)
+from furet.ops.passes import is_quantised, lower
+from furet.ops.rope import Rope
+from furet.ops.trace import trace
+
+if TYPE_CHECKING:
+    from furet import _core
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program with what its caller must allocate for it.
+
+    vocab           width of a row of logits
+    cache_shape     what `_core.KVCache` of one sequence must hold
+    code            the instructions, for people and tests
+    """
+
+    program: _core.Program
+    vocab: int
+    cache_shape: CacheShape
+    max_tokens: int
+    max_rows: int
+    arena_bytes: int
+    code: Sequence[Instruction]
+
+    def new_cache(self, capacity: int) -> _core.KVCache:
+        """An empty cache for one sequence of up to `capacity` tokens."""
+        from furet import _core
+
+        return _core.KVCache(*self.cache_shape, capacity)
+
+
+def compile(
+    forward: Callable[[Ops[Value]], Value], source: Source, *, max_tokens: int, max_rows: int
+) -> Compiled:
+    """Make the native program of a forward over the tensors of `source`.
+
+    max_tokens  the most tokens of one step
+    max_rows    the most rows of logits of one step
+    raises      UnsupportedModel when a tensor is of a type that the native core cannot read
+    """
+    from furet import _core
+
+    code = lower(trace(forward))
+    layout = lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows)
+    program = _core.Program(max_tokens, max_rows, layout.bytes)
+    handles = _Handles(
+        buffers=_buffers(program, code, layout),
+        matrices={t.name: _matrix(t, source) for t in _tensors(code) if len(t.shape) == 2},
+        vectors={t.name: _vector(t, source) for t in _tensors(code) if len(t.shape) == 1},
+        tables=_rope_tables(program, code, source),
+    )
+    for step in code:
+        _emit(program, step, handles)
+    (logits,) = code[-1].writes
+    return Compiled(program, logits.width, cache_shape(code), max_tokens, max_rows, layout.bytes, code)
+
+
+@dataclass(frozen=True)
+class _Handles:
+    """What the core knows the values, tensors (by name) and angles of a program by."""
+
+    buffers: Mapping[Value, int]
+    matrices: Mapping[str, _core.Weight]
+    vectors: Mapping[str, NDArray[np.float32]]
+    tables: Mapping[tuple[Rope, Tensor | None], int]
+
+
+def _emit(program: _core.Program, step: Instruction, at: _Handles) -> None:
+    """Append one instruction to the program."""
+    place, matrix, vector = at.buffers, at.matrices, at.vectors
+    match step:
+        case Embed(weight, out):
+            program.embed(matrix[weight.name], place[out])
+        case TakeRows(x, out):
+            program.take_rows(place[x], place[out])
+        case RmsNorm(x, weight, eps, out):
+            program.rms_norm(place[x], vector[weight.name], eps, place[out])
+        case Quantise(x, out):
+            program.quantise(place[x], place[out])
+        case Linear(x, weights, biases, outs, residual):
+            program.linear(
+                place[x],
+                [matrix[weight.name] for weight in weights],
+                [vector[bias.name] if bias else None for bias in biases],
+                [place[out] for out in outs],
+                place[residual] if residual else -1,
+            )
+        case Rotate(x, heads, rope, factors, out):
+            assert place[x] == place[out], "the core rotates in place"
+            program.rope(place[x], x.width // heads, at.tables[rope, factors], rope.style)
+        case Attention(layer, q, k, v, heads, _, scale, window, out):
+            head_dim = q.width // heads
+            program.attention(place[q], place[k], place[v], layer, head_dim, scale, window, place[out])
+        case SwiGLU(gate, up, out):
+            program.swiglu(place[gate], place[up], place[out])
+        case Silu(x, out):
+            program.silu(place[x], place[out])
+        case Add(a, b, out):
+            program.add(place[a], place[b], place[out])
+        case Multiply(a, b, out):
+            program.multiply(place[a], place[b], place[out])
+        case _:
+            raise AssertionError(f"no native form of {type(step).__name__}")
+
+
+def _buffers(program: _core.Program, code: Sequence[Instruction], layout: Layout) -> dict[Value, int]:
+    """A buffer for every value; values of one size in one place share theirs."""
+    made: dict[tuple[int, Kind, Rows, int], int] = {}
+    buffers: dict[Value, int] = {}
+    for value in (value for step in code for value in step.writes):
+        key = value.width, value.kind, value.rows, layout.offsets.get(value, 0)
+        if key not in made:
+            made[key] = program.buffer(*key)
+        buffers[value] = made[key]
+    return buffers
+
+
+def _rope_tables(
+    program: _core.Program, code: Sequence[Instruction], source: Source
+) -> dict[tuple[Rope, Tensor | None], int]:
+    tables: dict[tuple[Rope, Tensor | None], int] = {}
+    for step in code:
+        if isinstance(step, Rotate) and (step.rope, step.factors) not in tables:
+            factors = _vector(step.factors, source).astype(np.float64) if step.factors else None
+            frequencies = step.rope.frequencies(factors)
+            tables[step.rope, step.factors] = program.rope_table(frequencies, step.rope.magnitude)
+    return tables
+
+
+def _tensors(code: Sequence[Instruction]) -> Iterator[Tensor]:
+    return (tensor for step in code for tensor in step.tensors)
+
+
+def _matrix(tensor: Tensor, source: Source) -> _core.Weight:
+    from furet import _core
+
+    if tensor.type not in _core.readable_types():
+        known = ", ".join(TensorType(id).name for id in _core.readable_types())
+        raise UnsupportedModel(
+            f"tensor {tensor.name} is of type {tensor.type.name}, which the native core cannot read",
+            hint=f"it reads {known}; convert the file to one of them",
+        )
+    weight = _core.Weight(stored.blocks(tensor, source), tensor.type, *tensor.shape)
+    assert weight.quantised == is_quantised(tensor), f"{tensor.name}: core and passes disagree on its input"
+    return weight
+
+
+def _vector(tensor: Tensor, source: Source) -> NDArray[np.float32]:
+    return np.ascontiguousarray(stored.decode(tensor, source))

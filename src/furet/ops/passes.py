@@ -1,0 +1,171 @@
+"""From the op list to the native program: small rewrites of a flat list, each a function list -> list.
+
+Every value is written once, before it is read, and only attention has an effect besides its outputs. So an
+instruction may move to any place between its inputs and its first reader, and two may merge when nothing else
+reads what was in between. `NATIVE` is the order in which they are applied.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from furet.ops import Tensor
+from furet.ops.instructions import (
+    Add,
+    Attention,
+    Instruction,
+    Linear,
+    Multiply,
+    Quantise,
+    RmsNorm,
+    Silu,
+    SwiGLU,
+    TakeRows,
+    Value,
+)
+
+Code = list[Instruction]
+
+
+def lower(code: Code) -> Code:
+    """The program that the native core runs."""
+    for rewrite in NATIVE:
+        code = rewrite(code)
+    return code
+
+
+def take_rows_early(code: Code) -> Code:
+    """Compute row by row only the rows that are wanted: op(x)[rows] = op(x[rows]).
+
+    In a prefill this spares all but the wanted rows the last layer's feed-forward and output projection.
+    """
+    taken: dict[Value, Value] = {}  # value of all tokens -> its wanted rows
+    whole: set[Value] = set()  # values that something needs for all tokens
+    done: Code = []  # in reverse
+    for step in reversed(code):
+        if isinstance(step, TakeRows):
+            taken[step.x] = step.out
+            continue
+        (out,) = step.writes
+        if out in taken and out not in whole and step.row_by_row and step.reads:
+            for value in step.reads:
+                taken.setdefault(value, replace(value, rows="rows"))
+            done.append(step.renamed(taken))
+            continue
+        if out in taken:
+            done.append(TakeRows(out, taken[out]))
+        done.append(step)
+        whole.update(step.reads)
+    return done[::-1]
+
+
+def fuse_swiglu(code: Code) -> Code:
+    """silu(gate) * up in one go."""
+    uses, made = _uses(code), _made(code)
+    done = []
+    gone = set()
+    for step in code:
+        if isinstance(step, Multiply):
+            for silu, up in ((made.get(step.a), step.b), (made.get(step.b), step.a)):
+                if isinstance(silu, Silu) and uses[silu.out] == 1:
+                    gone.add(silu.out)
+                    step = SwiGLU(silu.x, up, step.out)
+                    break
+        done.append(step)
+    return [step for step in done if not gone.intersection(step.writes)]
+
+
+def add_residuals(code: Code) -> Code:
+    """x + linear(y) as part of the linear, where its sums are still in registers."""
+    uses, made = _uses(code), _made(code)
+    done: Code = []
+    gone = set()
+    for step in code:
+        if isinstance(step, Add):
+            for linear, x in ((made.get(step.b), step.a), (made.get(step.a), step.b)):
+                if isinstance(linear, Linear) and linear.residual is None and uses[linear.outs[0]] == 1:
+                    gone.add(linear.outs[0])
+                    step = replace(linear, outs=(step.out,), residual=x)
+                    break
+        done.append(step)
+    return [step for step in done if not gone.intersection(step.writes)]
+
+
+def quantise_inputs(code: Code) -> Code:
+    """Give every linear with a quantised weight its input as q8; all that read one value share it."""
+    done: Code = []
+    quantised: dict[Value, Value] = {}
+    for step in code:
+        if isinstance(step, Linear) and is_quantised(step.weights[0]):
+            if step.x not in quantised:
+                quantised[step.x] = replace(step.x, kind="q8")
+                done.append(Quantise(step.x, quantised[step.x]))
+            step = replace(step, x=quantised[step.x])
+        done.append(step)
+    return done
+
+
+def quantise_at_the_source(code: Code) -> Code:
+    """A norm, SwiGLU or attention that is read by a quantisation alone writes q8 itself."""
+    uses = _uses(code)
+    readers = {step.x: step for step in code if isinstance(step, Quantise) and uses[step.x] == 1}
+    done: Code = []
+    gone = set()
+    for step in code:
+        if isinstance(step, RmsNorm | SwiGLU | Attention) and step.out in readers:
+            gone.add(reader := readers[step.out])
+            step = replace(step, out=reader.out)
+        done.append(step)
+    return [step for step in done if step not in gone]
+
+
+def join_linears(code: Code) -> Code:
+    """Linears that read the same value become one, at the place of the first: q/k/v, gate/up."""
+    groups: dict[Value, list[Linear]] = {}
+    for step in code:
+        if isinstance(step, Linear) and step.residual is None:
+            groups.setdefault(step.x, []).append(step)
+    done: Code = []
+    for step in code:
+        if isinstance(step, Linear) and step.residual is None:
+            if step is not groups[step.x][0]:
+                continue
+            step = _joined(groups[step.x])
+        done.append(step)
+    return done
+
+
+NATIVE: tuple[Callable[[Code], Code], ...] = (
+    take_rows_early,
+    fuse_swiglu,
+    add_residuals,
+    quantise_inputs,
+    quantise_at_the_source,
+    join_linears,
+)
+
+
+def is_quantised(weight: Tensor) -> bool:
+    """Whether a linear over this weight reads q8 (blocks of integers) or f32 (plain floats)."""
+    return weight.type.block > 1
+
+
+def _joined(linears: list[Linear]) -> Linear:
+    return Linear(
+        x=linears[0].x,
+        weights=tuple(weight for linear in linears for weight in linear.weights),
+        biases=tuple(bias for linear in linears for bias in linear.biases),
+        outs=tuple(out for linear in linears for out in linear.outs),
+    )
+
+
+def _uses(code: Code) -> Counter[Value]:
+    """How many times each value is read."""
+    return Counter(value for step in code for value in step.reads)
+
+
+def _made(code: Code) -> dict[Value, Instruction]:
+    """The instruction that writes each value."""
+    return {value: step for step in code for value in step.writes}
