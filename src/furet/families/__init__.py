@@ -1,0 +1,70 @@
+"""The model families: one file each, found by looking into this folder.
+
+A file is a family when it defines a `Decoder` with `architectures`, the names by which model files call it.
+Such a name comes from the model file, so it is only ever looked up, never imported.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+from furet.errors import ModelFileError, UnsupportedModel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from furet.families.decoder import Decoder
+    from furet.ops import Header
+
+
+def read_model(header: Header, path: str | Path | None = None) -> Decoder:
+    """The model that a file describes: its configuration and tensors, all checked, none of the data read.
+
+    path    named in errors
+    raises  UnsupportedModel for an unknown architecture, key or tensor;
+            ModelFileError for a file that contradicts itself
+    """
+    from furet.families.fields import Fields
+    from furet.families.tensors import bind
+
+    architecture = header.metadata.get("general.architecture")
+    if not isinstance(architecture, str):
+        raise ModelFileError("wanted the name of a family", path=path, field="general.architecture")
+    family = find_family(architecture)
+    fields = Fields(header.metadata, architecture, family.ignored, path)
+    config = family.read_config(fields)
+    fields.close()
+    return family(config, bind(family.tensors, header.tensors, fields))
+
+
+def find_family(architecture: str) -> type[Decoder]:
+    """The family that runs an architecture; raises UnsupportedModel when there is none."""
+    try:
+        return _families()[architecture]
+    except KeyError:
+        raise UnsupportedModel(
+            f"general.architecture: no family for {architecture[:80]!r}",
+            hint=f"known architectures: {', '.join(known_architectures())}",
+        ) from None
+
+
+def known_architectures() -> tuple[str, ...]:
+    """The architecture names that `find_family` knows, sorted."""
+    return tuple(sorted(_families()))
+
+
+@cache
+def _families() -> dict[str, type[Decoder]]:
+    from furet.families.decoder import Decoder
+
+    found: dict[str, type[Decoder]] = {}
+    for module in iter_modules(__path__, prefix=f"{__name__}."):
+        for member in vars(import_module(module.name)).values():
+            if isinstance(member, type) and issubclass(member, Decoder) and member.__module__ == module.name:
+                for name in member.architectures:
+                    assert name not in found, f"{name} is claimed by {found[name]} and {member}"
+                    found[name] = member
+    return found
