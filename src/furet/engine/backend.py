@@ -1,0 +1,99 @@
+"""What runs a step: the native program, or the reference interpreter behind the same few methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from furet.engine.plan import Settings
+    from furet.families.decoder import Decoder
+    from furet.ops import Source
+
+
+class Cache(Protocol):
+    """What one sequence remembers of its tokens."""
+
+    @property
+    def length(self) -> int:
+        """Tokens held."""
+
+    def truncate(self, length: int) -> None:
+        """Forget the tokens from `length` on."""
+
+
+class Backend(Protocol):
+    """A model that steps; one step at a time.
+
+    vocab       V, width of a row of logits
+    max_tokens  of one step
+    max_rows    of logits of one step
+    """
+
+    vocab: int
+    max_tokens: int
+    max_rows: int
+
+    def new_cache(self, capacity: int) -> Cache:
+        """An empty cache for one sequence of up to `capacity` tokens."""
+
+    def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
+        """Append tokens to a cache; logits of those from `first_row` on go into out. [T] -> [R, V]"""
+
+
+def compile_backend(decoder: Decoder, source: Source, settings: Settings, context: int) -> Backend:
+    """The backend that the settings name, ready to step."""
+    chunk = min(settings.chunk, context)
+    if settings.backend == "reference":
+        return ReferenceBackend(decoder, source, chunk)
+    return NativeBackend(decoder, source, chunk, settings.threads)
+
+
+class NativeBackend:
+    """A traced program on the C++ core; a step runs without the GIL."""
+
+    def __init__(self, decoder: Decoder, source: Source, chunk: int, threads: int) -> None:
+        from furet import _core
+        from furet.engine.plan import LOGITS_ROWS
+        from furet.ops.native import compile
+
+        self._compiled = compile(decoder.forward, source, max_tokens=chunk, max_rows=min(LOGITS_ROWS, chunk))
+        self._pool = _core.Pool(threads)
+        self.vocab = self._compiled.vocab
+        self.max_tokens = self._compiled.max_tokens
+        self.max_rows = self._compiled.max_rows
+
+    def new_cache(self, capacity: int) -> Cache:
+        return self._compiled.new_cache(capacity)
+
+    def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
+        ids = np.array(tokens, dtype=np.int32)
+        rows = np.arange(first_row, len(ids), dtype=np.int32)
+        self._compiled.program.step(self._pool, ids, [(cache, len(ids))], rows, out)
+
+
+class ReferenceBackend:
+    """The NumPy interpreter: slow, float64, the answer by definition."""
+
+    def __init__(self, decoder: Decoder, source: Source, chunk: int) -> None:
+        from furet.ops.reference import decoder as decoded
+
+        self._forward = decoder.forward
+        self._decode = decoded(source)
+        self.vocab = decoder.config.vocab
+        self.max_tokens = chunk
+        self.max_rows = chunk
+
+    def new_cache(self, capacity: int) -> Cache:
+        from furet.ops.reference import Cache as ReferenceCache
+
+        return ReferenceCache()
+
+    def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
+        from furet.ops.reference import step
+
+        rows = np.arange(first_row, len(tokens))
+        out[:] = step(self._forward, self._decode, tokens, [(cache, len(tokens))], rows)

@@ -1,0 +1,78 @@
+"""From a reference to a model that can step: resolve, open, check, plan, compile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from furet.engine.backend import Backend, compile_backend
+from furet.engine.memory import budget
+from furet.engine.plan import CHUNK, BackendName, Plan, make_plan, require_fit, settings
+from furet.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from furet.families.decoder import Config
+    from furet.files.gguf import GGUF
+    from furet.files.store import Progress
+    from furet.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The parts of a model. Closing `file` ends their use."""
+
+    file: GGUF
+    config: Config
+    plan: Plan
+    backend: Backend
+    tokenizer: Tokenizer
+    threads: int
+
+
+def open_model(
+    ref: str | Path,
+    *,
+    threads: int | None = None,
+    memory: str | int | None = None,
+    context: int | None = None,
+    sequences: int = 1,
+    chunk: int = CHUNK,
+    backend: BackendName = "native",
+    offline: bool | None = None,
+    progress: Progress | None = None,
+) -> Loaded:
+    """The parts of the model that `ref` names; the parameters are those of `furet.load`."""
+    from furet.families import read_model
+    from furet.files.gguf import open_gguf
+    from furet.files.store import resolve
+    from furet.text.from_gguf import tokenizer_from_metadata
+
+    wanted = settings(context, sequences, chunk, threads, backend)
+    limit = budget(memory)
+    path = resolve(str(ref), progress=progress, offline=offline)
+    file = open_gguf(path)
+    try:
+        decoder = read_model(file, path)
+        plan = make_plan(file, decoder, wanted, limit)
+        require_fit(plan, path.name)
+        with _naming(path):
+            tokenizer = tokenizer_from_metadata(file.metadata)
+        compiled = compile_backend(decoder, file, wanted, plan.context)
+        return Loaded(file, decoder.config, plan, compiled, tokenizer, wanted.threads)
+    except BaseException:
+        file.close()
+        raise
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Give errors of those who see only a part of the file its name."""
+    try:
+        yield
+    except ModelFileError as error:
+        if error.path is not None:
+            raise
+        raise ModelFileError(error.message, error.hint, path=path) from error

@@ -1,0 +1,65 @@
+"""What a caller may ask for in one answer, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from furet.errors import BadRequest
+from furet.sample.settings import Sampling, whole
+
+MAX_TOKENS = 512  # of an answer, unless the caller says otherwise
+MAX_STOPS = 16
+MAX_STOP_LENGTH = 1024  # characters
+MAX_ALTERNATIVES = 100
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of `generate`, `stream` and `say`: the fields of `Request`."""
+
+    max_tokens: int | None
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    seed: int | None
+    stop: str | Sequence[str]
+    logprobs: int | None
+    ignore_eos: bool
+
+
+@dataclass(frozen=True)
+class Request(Sampling):
+    """How one answer is made; the fields of `Sampling` and these.
+
+    max_tokens  at most so many; None: until the context is full
+    stop        texts that end the answer and are left out of it
+    logprobs    give log-probabilities, and of so many alternatives for each token; None: none
+    ignore_eos  go on after tokens that end an answer
+    raises      BadRequest naming the field
+    """
+
+    max_tokens: int | None = MAX_TOKENS
+    stop: str | Sequence[str] = ()
+    logprobs: int | None = None
+    ignore_eos: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_tokens is not None:
+            whole("max_tokens", self.max_tokens, 1)
+        if self.logprobs is not None:
+            whole("logprobs", self.logprobs)
+            if self.logprobs > MAX_ALTERNATIVES:
+                raise BadRequest(f"logprobs: got {self.logprobs}, wanted at most {MAX_ALTERNATIVES}")
+        for text in self.stops:
+            if not isinstance(text, str) or not 0 < len(text) <= MAX_STOP_LENGTH:
+                raise BadRequest(f"stop: got {text!r:.60}, wanted texts of 1 to {MAX_STOP_LENGTH} characters")
+        if len(self.stops) > MAX_STOPS:
+            raise BadRequest(f"stop: got {len(self.stops)} texts, wanted at most {MAX_STOPS}")
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """`stop` as a tuple."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)

@@ -1,0 +1,74 @@
+"""A cache together with the tokens that it holds, so that what was computed once is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from furet.engine.backend import Backend, Cache
+
+
+class Session:
+    """One sequence. Its cache is the truth: tokens count as held only once a step has put them there.
+
+    So a step that fails, or an interrupt that falls between two lines, leaves nothing to repair.
+    """
+
+    def __init__(self, backend: Backend, steps: Lock, capacity: int) -> None:
+        self._backend = backend
+        self._steps = steps  # a backend runs one step at a time
+        self._cache: Cache = backend.new_cache(capacity)
+        self._tokens: list[int] = []
+
+    @property
+    def tokens(self) -> list[int]:
+        """The tokens held."""
+        return self._tokens[: self._cache.length]
+
+    def common(self, tokens: Sequence[int]) -> int:
+        """How many tokens from the first on are the same here."""
+        held = min(self._cache.length, len(tokens))
+        if self._tokens[:held] == list(tokens[:held]):
+            return held
+        return next(i for i in range(held) if self._tokens[i] != tokens[i])
+
+    def truncate(self, length: int) -> None:
+        """Forget the tokens from `length` on."""
+        self._cache.truncate(length)
+
+    def extend(self, tokens: Sequence[int], out: NDArray[np.float32]) -> None:
+        """Append the tokens of one step; logits of the last R into out. [T] -> [R, V]"""
+        with self._steps:
+            self._tokens[self._cache.length :] = tokens
+            self._backend.step(tokens, self._cache, len(tokens) - len(out), out)
+
+    def fill(
+        self,
+        tokens: Sequence[int],
+        out: NDArray[np.float32],
+        between: Callable[[int], bool] = lambda done: True,
+    ) -> bool:
+        """Make these the tokens held, in steps, keeping what is there; logits of the last into out [1, V].
+
+        between     called before each step with the tokens held so far; False gives up
+        returns     whether it came to the end
+        """
+        # The last token is computed again even when it is held: its logits were not kept.
+        start = min(self.common(tokens), len(tokens) - 1)
+        self.truncate(start)
+        for at in range(start, len(tokens), self._backend.max_tokens):
+            if not between(at):
+                return False
+            part = tokens[at : at + self._backend.max_tokens]
+            self.extend(part, out if at + len(part) == len(tokens) else out[:0])
+        return True
+
+    def fill_all(self, tokens: Sequence[int], out: NDArray[np.float32]) -> None:
+        """Make these the tokens held and write the logits of every one. [T] -> [T, V]"""
+        self.truncate(0)
+        size = min(self._backend.max_tokens, self._backend.max_rows)
+        for at in range(0, len(tokens), size):
+            self.extend(tokens[at : at + size], out[at : at + size])

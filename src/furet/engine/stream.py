@@ -1,0 +1,91 @@
+"""An answer in the making."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from threading import Event
+
+from furet.engine.answer import Completion, FinishReason, Piece, Timings
+from furet.errors import BadRequest
+from furet.sample.logprobs import TokenLogprob
+
+
+class Draft:
+    """The record that generation keeps of an answer."""
+
+    def __init__(self, prompt_tokens: int, seed: int, logprobs: bool) -> None:
+        self.prompt_tokens = prompt_tokens
+        self.seed = seed
+        self.text: list[str] = []
+        self.tokens: list[int] = []
+        self.logprobs: list[TokenLogprob] | None = [] if logprobs else None
+        self.timings = Timings()
+        self.finish_reason: FinishReason = "cancelled"  # until it is something better
+        self.cancelled = Event()
+
+    def add(self, piece: Piece) -> Piece:
+        """Note a piece and hand it on."""
+        self.text.append(piece.text)
+        if piece.token is not None:
+            self.tokens.append(piece.token)
+        if self.logprobs is not None and piece.logprob is not None:
+            self.logprobs.append(piece.logprob)
+        return piece
+
+    def completion(self) -> Completion:
+        """The answer as it stands."""
+        return Completion(
+            text="".join(self.text),
+            tokens=list(self.tokens),
+            logprobs=self.logprobs,
+            finish_reason=self.finish_reason,
+            prompt_tokens=self.prompt_tokens,
+            seed=self.seed,
+            timings=self.timings,
+        )
+
+
+class Stream(Iterator[Piece]):
+    """The pieces of an answer, made as they are asked for, on the thread that asks.
+
+    Leaving it early is allowed: `close` it, or forget it. `cancel` may be called from any thread and takes
+    effect within one step; the stream then ends with the reason "cancelled".
+    """
+
+    def __init__(
+        self,
+        draft: Draft,
+        pieces: Generator[Piece, None, None],
+        finished: Callable[[Completion], None] | None = None,
+    ) -> None:
+        self._draft = draft
+        self._pieces = self._run(pieces, finished)
+        self._ended = False
+
+    def __next__(self) -> Piece:
+        return next(self._pieces)
+
+    def cancel(self) -> None:
+        """Make it end."""
+        self._draft.cancelled.set()
+
+    def close(self) -> None:
+        """End it now, on the thread that reads it."""
+        self._pieces.close()
+
+    @property
+    def completion(self) -> Completion:
+        """The whole answer, or as much as there was when it ended early; BadRequest before that."""
+        if not self._ended:
+            raise BadRequest("the answer is not complete", "read the stream to its end, or close it, first")
+        return self._draft.completion()
+
+    def _run(
+        self, pieces: Generator[Piece, None, None], finished: Callable[[Completion], None] | None
+    ) -> Generator[Piece, None, None]:
+        try:
+            yield from pieces
+        finally:
+            self._ended = True
+            if finished is not None:
+                finished(self._draft.completion())
