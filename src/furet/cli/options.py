@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from furet.cli.arguments import Argument, Option
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from furet.engine.answer import Completion
 
 ModelArgument = Annotated[str, Argument("alias, path, hf:org/name[:quant] or pypi:name", metavar="MODEL")]
 Threads = Annotated[
@@ -47,3 +49,18 @@ def model_file(ref: str) -> Path:
 
     with progress_bar() as progress:
         return store.resolve(ref, progress=progress)
+
+
+def given(**settings: object) -> dict[str, Any]:
+    """The settings that were given; the engine knows the defaults of the others."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def speed(completion: Completion) -> str:
+    """One line on what an answer took."""
+    took = completion.timings
+    cached = f" (and {took.cached_tokens} held)" if took.cached_tokens else ""
+    return (
+        f"prompt {took.prefill_tokens} tokens{cached}, {took.prefill_rate:.1f} tokens/s; "
+        f"answer {len(completion.tokens)} tokens, {took.decode_rate:.1f} tokens/s; {completion.finish_reason}"
+    )
