@@ -124,7 +124,8 @@ def _rates(
             "machine_operations_per_second": peak,
             "peak_share": reached / peak,
         }
-    return {name: round(rate, 4 if rate < 10 else 1) for name, rate in {"tokens_per_second": speed, **rates}.items()}
+    rates["tokens_per_second"] = speed
+    return {name: round(rate, 4 if rate < 10 else 1) for name, rate in rates.items()}
 
 
 def _row(result: dict[str, Any]) -> tuple[object, ...]:
