@@ -80,7 +80,7 @@ class Model:
         prompt      text, in which the names of special tokens count as these, or token ids
         progress    called with tokens of the prompt done and in all
         options     the fields of `Request`
-        raises      BadRequest, ContextOverflow; ModelFileError for weights that are not finite or were changed
+        raises      BadRequest, ContextOverflow; ModelFileError for weights not finite, or a changed file
         """
         stream = self.stream(prompt, progress=progress, **options)
         try:
@@ -93,7 +93,7 @@ class Model:
     def stream(
         self, prompt: Prompt, *, progress: Progress | None = None, **options: Unpack[Options]
     ) -> Stream:
-        """As `generate`, but piece by piece as the answer is made; nothing runs before the first is wanted."""
+        """As `generate`, but piece by piece as the answer is made; nothing runs before the first."""
         return self.answer(self.tokens(prompt), Request(**options), progress=progress)
 
     def logits(self, tokens: Prompt) -> NDArray[np.float32]:

@@ -39,7 +39,7 @@ def candidates(logits: Logits, sampling: Sampling) -> tuple[NDArray[np.intp], ND
 
 def largest(logits: Logits, count: int) -> NDArray[np.intp]:
     """The ids of the `count` largest logits, by falling logit, then rising id. [V] -> [count]"""
-    # The count-th largest maximum of groups bounds the count-th largest value from below, at a tenth of the cost.
+    # The count-th largest maximum of groups is no more than the count-th largest value, and cheap to find.
     groups = len(logits) // 64
     if count < groups:
         maxima = logits[: groups * 64].reshape(64, groups).max(axis=0)
@@ -70,7 +70,8 @@ def _remaining(logits: Logits, sampling: Sampling) -> NDArray[np.intp]:
 
 def _shares(logits: Logits, best: np.float32) -> NDArray[np.float64]:
     """Probabilities relative to the most probable token."""
-    return np.exp(logits - best).astype(np.float64)
+    shares: NDArray[np.float64] = np.exp(logits - best).astype(np.float64)
+    return shares
 
 
 def _cut(shares: NDArray[np.float64], total: float, sampling: Sampling) -> int:

@@ -15,7 +15,7 @@ _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio, odd: consecutive counters f
 
 def uniform(seed: int, index: int) -> float:
     """Draw number `index` of a seed: a multiple of 2^-53 in [0, 1)."""
-    # The seed is mixed first: seeds one step of the counter apart would else give shifted copies of one stream.
+    # The seed is mixed first: else seeds one step of the counter apart would give shifted copies of a stream.
     return (_mix(_mix(seed) + (index + 1) * _GOLDEN) >> 11) / (1 << 53)
 
 

@@ -50,5 +50,6 @@ def _number(name: str, value: object, most: float | None) -> None:
     wanted = "a number of at least 0" if most is None else f"a number from 0 to {most}"
     if not isinstance(value, Real) or isinstance(value, bool):
         raise BadRequest(f"{name}: got {value!r}, wanted {wanted}")
-    if not isfinite(value) or value < 0 or (most is not None and value > most):
+    number = float(value)
+    if not isfinite(number) or number < 0 or (most is not None and number > most):
         raise BadRequest(f"{name}: got {value}, wanted {wanted}")

