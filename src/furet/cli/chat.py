@@ -1,0 +1,124 @@
+"""`furet chat`: a conversation in the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+from furet.cli import options
+from furet.cli.arguments import Option
+from furet.cli.commands import Talk, command
+from furet.cli.editor import lines, typed
+from furet.cli.terminal import is_terminal, note, size
+from furet.errors import FuretError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from furet import Model, Stream
+
+
+def chat(
+    model: options.ModelArgument = "smollm2",
+    system: Annotated[
+        str | None, Option("--system", help="what the model is told before the conversation")
+    ] = None,
+    max_tokens: options.MaxTokens = None,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    min_p: options.MinP = None,
+    seed: options.Seed = None,
+    threads: options.Threads = None,
+    context: options.Context = None,
+    memory: options.Memory = None,
+) -> None:
+    """Talk with a model. The default one, smollm2, is small: 98 MB, downloaded at the first start.
+
+    Enter sends; Alt-Enter, a backslash at the end of the line or open triple quotes go on to a new line.
+    Ctrl-C stops the answer, /help lists the commands, Ctrl-D quits. When input or output is not a terminal,
+    every line of stdin is a message and every answer goes to stdout as plain text.
+
+    examples:
+      furet chat
+      furet chat smollm2 --system "Answer in one sentence."
+      printf 'Hello!\\nWho are you?\\n' | furet chat --temperature 0
+    """
+    from furet import load
+
+    sampling = options.given(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, seed=seed)
+    with load(options.model_file(model), threads=threads, context=context, memory=memory) as loaded:
+        conversation = loaded.chat(system=system, max_tokens=max_tokens, **sampling)
+        for remark in (*loaded.notes, *conversation.notes):
+            note(f"note: {remark}")
+        if is_terminal(sys.stdin, sys.stdout):
+            note(_banner(loaded))
+            _converse(Talk(conversation, _show), typed(), forgiving=True)
+        else:
+            _converse(Talk(conversation, _print), lines(sys.stdin.buffer), forgiving=False)
+
+
+def _converse(talk: Talk, messages: Iterator[str], *, forgiving: bool) -> None:
+    """Answer the messages and obey the commands; `forgiving` shows errors and goes on."""
+    for message in messages:
+        try:
+            if message.startswith("/"):
+                if command(talk, message) == "quit":
+                    return
+            else:
+                talk.answer(talk.chat.say(message))
+        except FuretError as error:
+            if not forgiving:
+                raise
+            note(f"{error.message} ({error.hint})" if error.hint else error.message)
+        for remark in talk.new_notes():
+            note(f"note: {remark}")
+
+
+def _banner(model: Model) -> str:
+    name = model.metadata.get("general.name") or model.path.stem
+    threads = f"{model.threads} thread{'s' if model.threads > 1 else ''}"
+    return (
+        f"{name} · context {model.context} tokens · {threads} · up to {size(model.memory.total)}\n"
+        "/help lists the commands, Ctrl-C stops an answer, Ctrl-D quits"
+    )
+
+
+def _show(stream: Stream) -> None:
+    """An answer on a terminal, as Markdown while it is being made."""
+    from furet.cli.markdown import MarkdownStream
+
+    view = MarkdownStream(sys.stdout, shutil.get_terminal_size())
+    with ctrl_c(stream.cancel):
+        for piece in stream:
+            view.push(piece.text)
+    view.finish()
+    print(flush=True)
+    if stream.completion.finish_reason == "cancelled":
+        note("(stopped)")
+
+
+def _print(stream: Stream) -> None:
+    """An answer as plain text, for programs."""
+    for piece in stream:
+        print(piece.text, end="", flush=True)
+    print(flush=True)
+
+
+@contextmanager
+def ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
+    """Within the block the first Ctrl-C calls `stop`; a second one interrupts as usual."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, usual)
+        stop()
+
+    usual = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
