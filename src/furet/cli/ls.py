@@ -10,6 +10,10 @@ def ls(json: options.Json = False) -> None:
     """List the downloaded models: furet's own and every GGUF file in the Hugging Face cache.
 
     The first column is what the other verbs call the model. Nothing is downloaded or asked of the network.
+
+    examples:
+      furet ls
+      furet ls --json
     """
     from furet.files import store
 

