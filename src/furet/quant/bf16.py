@@ -1,0 +1,11 @@
+"""BF16: the upper 16 bits of an IEEE single, 2 bytes a value; the lower 16 bits are zero."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def decode(blocks: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """[n, 2] uint8 -> [n, 1] float32."""
+    return (blocks.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)

@@ -1,0 +1,26 @@
+"""Q5_K: 256 values in 176 bytes, 5.5 bits each; 8 blocks of 32, each with a 6-bit scale and minimum.
+
+    byte  0  f16 d, f16 m, 12 bytes of scales and minima: see k_scales
+         16  u8[32] fifth bits: bit b of byte l belongs to value 32b + l
+         48  u8[128] lower four bits: byte 32g + l holds value 64g + l in its low nibble and 64g + 32 + l
+             in its high nibble
+
+value = (d * scale) * q - (m * minimum)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from furet.quant.bits import fields
+from furet.quant.k_scales import steps_and_minima
+
+
+def decode(blocks: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """[n, 176] uint8 -> [n, 256] float32."""
+    n = len(blocks)
+    step, low = steps_and_minima(blocks[:, :16])
+    q = fields(blocks[:, 48:].reshape(n, 4, 32), 4).reshape(n, 8, 32)
+    q |= fields(blocks[:, 16:48], 1) << np.uint8(4)
+    return (step[..., None] * q.astype(np.float32) - low[..., None]).reshape(n, 256)
