@@ -139,9 +139,6 @@ def open_remote(ref: str) -> RemoteFile:
 
     raises  BadRequest for what is not on the hub, NotFound, DownloadFailed
     """
-    from furet.files.store.hub import find_remote
-    from furet.files.store.remote import RemoteFile
-
     source = parse(ref)[0]
     if not isinstance(source, HubModel):
         raise BadRequest(
@@ -149,6 +146,9 @@ def open_remote(ref: str) -> RemoteFile:
         )
     if offline_wanted():
         raise NotFound(f"{ref} cannot be read: the network is switched off", "unset HF_HUB_OFFLINE")
+    from furet.files.store.hub import find_remote
+    from furet.files.store.remote import RemoteFile
+
     return RemoteFile(find_remote(source, PATIENCE))
 
 

@@ -79,7 +79,7 @@ class _Partial:
         held = os.fstat(self.file.fileno()).st_size
         if held > self.size:
             self.restart()
-        while piece := self.file.read(1 << 20):
+        while self.done < held <= self.size and (piece := self.file.read(min(1 << 20, held - self.done))):
             self.hash.update(piece)
             self.done += len(piece)
             tell(f"{self.label}: checking what is here", self.done, held)

@@ -183,6 +183,7 @@ def _looks_like_path(ref: str) -> bool:
         or "\\" in ref
         or Path(ref).is_absolute()
         or ref.endswith("/")
+        or ref.count("/") > 1
     )
 
 
@@ -197,7 +198,7 @@ def _unknown(ref: str) -> FuretError:
     from difflib import get_close_matches
 
     shown = ref if len(ref) <= 80 else ref[:77] + "..."
-    if not re.fullmatch(r"[\w.:/+=@ -]{1,200}", ref):
+    if not re.fullmatch(r"[\w.+=@ -]{1,200}", ref):
         return BadRequest(f"{shown!r} is no model reference", _FORMS)
     close = get_close_matches(ref.lower(), ALIASES, n=1)
     hint = f"did you mean {close[0]}?" if close else f"{_FORMS}; `furet ls` lists what is here"
