@@ -10,6 +10,7 @@
 #include "cpu.h"
 #include "decode.h"
 #include "measure.h"
+#include "pack.h"
 #include "program.h"
 
 namespace nb = nanobind;
@@ -47,18 +48,32 @@ const furet::TypeInfo& readable(int id) {
 
 furet::Floats copy(const In<float>& x) { return furet::Floats(x.data(), x.data() + x.size()); }
 
-// A weight keeps the Python array alive; programs copy the view, so they hold on to the weight objects they use.
+// A weight keeps the Python array alive, or owns its packed copy; programs copy the view and hold on to the object.
 struct PyWeight {
     furet::Weight view;
-    In<uint8_t> data;
+    std::optional<In<uint8_t>> data;
+    std::unique_ptr<furet::Packed> packed;
 
     PyWeight(In<uint8_t> bytes, int type, int64_t rows, int64_t columns) : data(std::move(bytes)) {
         const furet::TypeInfo& info = readable(type);
         require(rows >= 1 && columns >= 1 && columns % info.block == 0, "a weight has at least one row of whole blocks");
         require(columns <= INT32_MAX && rows <= INT32_MAX, "a weight has at most 2^31 rows and columns");
         const int64_t row_bytes = columns / info.block * info.bytes;
-        require((int64_t)data.size() == rows * row_bytes, "weight data is " + std::to_string(data.size()) + " bytes, not " + std::to_string(rows * row_bytes));
-        view = {&info, data.data(), rows, columns, row_bytes};
+        require((int64_t)data->size() == rows * row_bytes, "weight data is " + std::to_string(data->size()) + " bytes, not " + std::to_string(rows * row_bytes));
+        view = {&info, data->data(), nullptr, rows, columns, row_bytes};
+    }
+
+    bool pack(furet::Pool& pool) {
+        if (packed) return true;
+        {
+            nb::gil_scoped_release release;
+            packed = furet::pack(view, pool);
+        }
+        if (!packed) return false;
+        view.packed = packed->data();
+        view.data = nullptr;
+        data.reset();
+        return true;
     }
 };
 
@@ -72,6 +87,11 @@ struct PyProgram {
     const furet::Weight& keep(nb::handle weight) {
         kept.push_back(nb::borrow(weight));
         return nb::cast<PyWeight&>(weight).view;
+    }
+
+    void embed(nb::handle weight, int out) {
+        require(!nb::cast<PyWeight&>(weight).packed, "embed: a packed weight has no rows to look up");
+        program.add(furet::Embed{keep(weight), out});
     }
 
     int buffer(int64_t width, const std::string& kind, const std::string& rows, int64_t offset) {
@@ -150,6 +170,7 @@ NB_MODULE(_core, m) {
 
     nb::class_<PyWeight>(m, "Weight")
         .def(nb::init<In<uint8_t>, int, int64_t, int64_t>(), "data"_a, "type"_a, "rows"_a, "columns"_a)
+        .def("pack", &PyWeight::pack, "pool"_a)
         .def_prop_ro("rows", [](const PyWeight& w) { return w.view.rows; })
         .def_prop_ro("columns", [](const PyWeight& w) { return w.view.columns; })
         .def_prop_ro("quantised", [](const PyWeight& w) { return w.view.info->form != furet::Form::Float; });
@@ -171,7 +192,7 @@ NB_MODULE(_core, m) {
         .def(nb::init<int64_t, int64_t, int64_t>(), "max_tokens"_a, "max_rows"_a, "arena_bytes"_a)
         .def("buffer", &PyProgram::buffer, "width"_a, "kind"_a, "rows"_a, "offset"_a)
         .def("rope_table", [](PyProgram& p, In<double> f, double magnitude) { return p.program.rope_table({f.data(), f.data() + f.size()}, magnitude); }, "inverse_frequencies"_a, "magnitude"_a)
-        .def("embed", [](PyProgram& p, nb::handle w, int out) { p.program.add(furet::Embed{p.keep(w), out}); }, "weight"_a, "out"_a)
+        .def("embed", &PyProgram::embed, "weight"_a, "out"_a)
         .def("take_rows", [](PyProgram& p, int x, int out) { p.program.add(furet::TakeRows{x, out}); }, "x"_a, "out"_a)
         .def("rms_norm", [](PyProgram& p, int x, In<float> w, float eps, int out) { p.program.add(furet::RmsNorm{x, copy(w), eps, out}); }, "x"_a, "weight"_a, "eps"_a, "out"_a)
         .def("quantise", [](PyProgram& p, int x, int out) { p.program.add(furet::Quantise{x, out}); }, "x"_a, "out"_a)

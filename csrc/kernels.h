@@ -28,6 +28,7 @@ struct Scratch {
 struct LinearArgs {
     const TypeInfo* info;
     const uint8_t* weight;      // [rows, columns] in blocks
+    const uint8_t* packed;      // the same as `pack` writes it, or nullptr
     int64_t row_bytes;
     int64_t rows, columns;
     const uint8_t* x;           // [tokens, columns]: q8 rows for a quantised weight, float rows otherwise
@@ -65,6 +66,9 @@ struct Kernels {
 
     // Rows [unit * row_tile, (unit + 1) * row_tile) of y = x W^T (+ bias) (+ residual), for units first <= unit < last.
     void (*linear)(const LinearArgs&, int64_t first, int64_t last, Scratch&);
+    // Rows [16 * panel, 16 * panel + 16) of args.weight in the order in which `linear` reads them fastest: 16 * row_bytes
+    // bytes. False for a type that has no such form. Rows past the end repeat the last.
+    bool (*pack)(const LinearArgs&, int64_t panel, uint8_t* out, Scratch&);
     void (*quantise)(const float* x, int64_t width, uint8_t* out);
     // x / sqrt(mean(x^2) + eps) * weight for each group of `group` values of a row.
     void (*rms_norm)(const float* x, const float* weight, int64_t group, int64_t width, float eps, RowOut out);

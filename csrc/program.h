@@ -27,6 +27,7 @@ int64_t buffer_row_bytes(Kind kind, int64_t width);
 struct Weight {
     const TypeInfo* info;
     const uint8_t* data;
+    const uint8_t* packed;      // rows rounded up to 16, in the order of Kernels::pack; nullptr when not packed
     int64_t rows, columns, row_bytes;
 };
 

@@ -75,7 +75,7 @@ void Worker::operate(const Linear& i, Counter& next) {
         const float* bias = i.biases[j].empty() ? nullptr : i.biases[j].data();
         const float* residual = i.residual >= 0 ? floats(at(i.residual), 0) : nullptr;
         const int64_t residual_stride = i.residual >= 0 ? floats_between_rows(at(i.residual)) : 0;
-        matrix[j] = {w.info, w.data, w.row_bytes, w.rows, w.columns, row(x, 0), x.row_bytes, tokens,
+        matrix[j] = {w.info, w.data, w.packed, w.row_bytes, w.rows, w.columns, row(x, 0), x.row_bytes, tokens,
                      floats(y, 0), floats_between_rows(y), bias, residual, residual_stride};
         units += (w.rows + kernels_.row_tile - 1) / kernels_.row_tile;
         end[j] = units;

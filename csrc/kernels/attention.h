@@ -24,7 +24,7 @@ struct Query {
     float top, total;           // m and l
 };
 
-static inline float smallest() { return -__builtin_inff(); }
+FURET_INLINE float smallest() { return -__builtin_inff(); }
 
 template <int NQ> static void score_keys(const AttentionArgs& a, const Query* query, const uint16_t* keys, int64_t from, float* scores) {
     for (int64_t part = 0; part < kKeyBlock; part += 16) {

@@ -11,7 +11,7 @@ namespace furet::FURET_ISA {
 
 // e^x to 2 ulp; 0 below -87, so that e^-inf = 0 and masked scores vanish exactly; e^0 = 1 exactly.
 // 2^n * p(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, p of degree 6 (Taylor).
-static inline F32 exponential(F32 x) {
+FURET_INLINE F32 exponential(F32 x) {
     const F32 low = splat(-87.0f);
     const F32 bounded = min(max(x, low), splat(88.0f));
     const I32 n = to_int_nearest(mul(bounded, splat(1.44269504f)));
@@ -29,29 +29,31 @@ static inline F32 exponential(F32 x) {
     return where_less(x, low, zero(), mul(p, power));
 }
 
-static inline F32 silu_lanes(F32 x) { return div(x, add(splat(1.0f), exponential(sub(zero(), x)))); }
+FURET_INLINE F32 silu_lanes(F32 x) { return div(x, add(splat(1.0f), exponential(sub(zero(), x)))); }
 
-// Block `b` of a q8 row of `width` from 32 floats. A NaN or infinity makes the scale non-finite, so it is not lost.
-static inline void quantise_block(F32 x0, F32 x1, uint8_t* row, int64_t width, int64_t b) {
-    const I32 magnitude = splat_int(0x7fffffff);
-    const int32_t top = max_lanes(max(bit_and(as_int(x0), magnitude), bit_and(as_int(x1), magnitude)));
-    float largest;
-    std::memcpy(&largest, &top, 4);
-    const float scale = largest / 127.0f, inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
-    // Below 2^-126 * 127 the inverse overflows; such a block is zero.
-    const F32 factor = splat(inverse > 3e38f ? 0.0f : inverse);
-    const I32 q0 = to_int_nearest(mul(x0, factor)), q1 = to_int_nearest(mul(x1, factor));
+// Block `b` of a q8 row of `width` from 32 floats (see activations.h). A NaN or infinity makes `mid` NaN, so it is not lost.
+FURET_INLINE void quantise_block(F32 x0, F32 x1, uint8_t* row, int64_t width, int64_t b) {
+    const float highest = max_lanes(max(x0, x1)), lowest = -max_lanes(max(sub(zero(), x0), sub(zero(), x1)));
+    const float half0 = sum_lanes(x0), half1 = sum_lanes(x1), sum = half0 + half1;
+    const float mid = 0.5f * highest + 0.5f * lowest + (sum - sum);
+    const float scale = highest / 254.0f - lowest / 254.0f, inverse = 1.0f / scale;
+    // A block of equal values has no range, and in one of subnormal range the inverse overflows: `mid` alone stands for it.
+    const F32 factor = splat(inverse < 3e38f ? inverse : 0.0f);
+    const F32 limit = splat(127.0f), floor = splat(-127.0f);
+    const I32 q0 = to_int_nearest(max(min(mul(sub(x0, splat(mid)), factor), limit), floor));
+    const I32 q1 = to_int_nearest(max(min(mul(sub(x1, splat(mid)), factor), limit), floor));
     Q8Row out(row, width, b);
     store_int8((int8_t*)out.code, q0);
     store_int8((int8_t*)out.code + 16, q1);
-    const int32_t s0 = sum_lanes(q0), s1 = sum_lanes(q1);
+    const int32_t codes0 = sum_lanes(q0), codes1 = sum_lanes(q1);
     ((float*)out.scale)[0] = scale;
-    ((float*)out.sum32)[0] = scale * (float)(s0 + s1);
-    ((float*)out.sum16)[0] = scale * (float)s0;
-    ((float*)out.sum16)[1] = scale * (float)s1;
-    ((int32_t*)out.bias32)[0] = -128 * (s0 + s1);
-    ((int32_t*)out.bias16)[0] = -128 * s0;
-    ((int32_t*)out.bias16)[1] = -128 * s1;
+    ((float*)out.mid)[0] = mid;
+    ((float*)out.sum32)[0] = sum;
+    ((float*)out.sum16)[0] = half0;
+    ((float*)out.sum16)[1] = half1;
+    ((int32_t*)out.bias32)[0] = -128 * (codes0 + codes1);
+    ((int32_t*)out.bias16)[0] = -128 * codes0;
+    ((int32_t*)out.bias16)[1] = -128 * codes1;
 }
 
 static void quantise(const float* x, int64_t width, uint8_t* out) {
@@ -59,7 +61,7 @@ static void quantise(const float* x, int64_t width, uint8_t* out) {
 }
 
 // Apply f(F32 x, offset) -> F32 over [begin, end) of a row and write floats or q8 blocks.
-template <class Function> static inline void emit(int64_t begin, int64_t end, int64_t width, RowOut out, Function f) {
+template <class Function> FURET_INLINE void emit(int64_t begin, int64_t end, int64_t width, RowOut out, Function f) {
     if (out.q8) {
         for (int64_t i = begin; i < end; i += 32) quantise_block(f(i), f(i + 16), out.q8, width, i / 32);
         return;
@@ -74,7 +76,7 @@ template <class Function> static inline void emit(int64_t begin, int64_t end, in
 }
 
 // A load that stays inside the row at its ragged end.
-static inline F32 load_within(const float* x, int64_t i, int64_t end) {
+FURET_INLINE F32 load_within(const float* x, int64_t i, int64_t end) {
     if (i + 16 <= end) return load(x + i);
     float lane[16] = {};
     for (int64_t j = 0; i + j < end; ++j) lane[j] = x[i + j];

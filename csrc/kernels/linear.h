@@ -3,11 +3,13 @@
 // Weights are unpacked to panels of 512 columns in private memory (see unpack.h), once, and meet every token there. For an
 // output, with blocks b of 32 columns (or groups of 16) in order and all sums in float32 except the integer dot products:
 //
-//   y = fma(float(sum_j w[b][j] * x[b][j]), scale_w[b] * scale_x[b], y)      then, with mins,  y = fma(min[b], sum_x[b], y)
-//   y = y + bias, then y + residual
+//   y = fma(float(sum_j w[b][j] * x[b][j]), scale_w[b] * scale_x[b], y)
+//   y = fma(total_w[b], mid_x[b], y)             total_w = scale_w * sum of the codes
+//   y = fma(min[b], sum_x[b], y)                 for types with mins
+//   y = y + bias, then y + residual              at the end of the row
 //
 // This order is the same for one token or many and for any split of the work, so results are equal bit for bit.
-// Error: the integer part is exact (|sum| <= 32 * 255 * 127 < 2^24); two roundings a block and one in the product of scales.
+// Error: the integer part is exact (|sum| <= 32 * 255 * 127 < 2^24); one rounding for each fma and product.
 #pragma once
 
 #include "../activations.h"
@@ -22,7 +24,7 @@ constexpr int kPanelBlocks = kPanelColumns / 32;
 template <int RV, int NT> struct Tile { F32 sum[RV][NT]; };
 
 template <Form form, int group, int RV, int NT>
-static inline __attribute__((always_inline)) void multiply_block(
+FURET_INLINE void multiply_block(
     const PanelBlock* const (&panel)[RV], int64_t b, const Q8Row (&x)[NT], Tile<RV, NT>& y) {
     constexpr int lines = group / 4;
     for (int half = 0; half < 32 / group; ++half) {
@@ -47,6 +49,8 @@ static inline __attribute__((always_inline)) void multiply_block(
             const F32 scale = load(panel[v][b].scale[half]);
             for (int t = 0; t < NT; ++t)
                 y.sum[v][t] = fma(to_float(sum[v][t]), mul(scale, splat(x[t].scale[b])), y.sum[v][t]);
+            const F32 whole = load(panel[v][b].total[half]);
+            for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(whole, splat(x[t].mid[b]), y.sum[v][t]);
             if constexpr (form == Form::Minned) {
                 const F32 min = load(panel[v][b].min[half]);
                 for (int t = 0; t < NT; ++t) {
@@ -145,27 +149,43 @@ template <int NT> static void multiply_rest(const LinearArgs& a, const Span& s, 
     if constexpr (NT > 1) multiply_rest<NT - 1>(a, s, token, scratch);
 }
 
+// 16 rows from `row` on; rows past the end repeat the last one, and their results are not stored.
+static FileRows file_rows(const LinearArgs& a, int64_t row) {
+    FileRows out;
+    for (int r = 0; r < 16; ++r) out.row[r] = a.weight + (row + r < a.rows ? row + r : a.rows - 1) * a.row_bytes;
+    out.ahead = a.weight;
+    return out;
+}
+
 static void unpack_span(const LinearArgs& a, const Span& s, Scratch& scratch) {
     for (int v = 0; v < kRowVectors; ++v) {
-        const uint8_t* row[16];
-        for (int r = 0; r < 16; ++r) {
-            // Rows past the end repeat the last one; their results are not stored.
-            const int64_t index = s.row + 16 * v + r;
-            row[r] = a.weight + (index < a.rows ? index : a.rows - 1) * a.row_bytes;
+        const int64_t row = s.row + 16 * v;
+        PanelBlock* panel = (PanelBlock*)scratch.panel + v * kPanelBlocks;
+        if (a.packed) {
+            const int64_t first = s.column / a.info->block;
+            // A tile may end beyond the last 16 packed rows: read the last ones again.
+            PackedRows rows{a.packed + (row < a.rows ? row : (a.rows - 1) / 16 * 16) * a.row_bytes + first * 16 * a.info->bytes};
+            unpack_by_vector(a.info->type, rows, first, s.columns / a.info->block, panel);
+            continue;
         }
+        FileRows rows = file_rows(a, row);
+        // Fetch the place in the next tile that corresponds to this one in its own.
+        rows.ahead += (s.row + kRowTile) * a.row_bytes + (kRowTile * s.column + 16 * v * s.columns) * a.row_bytes / a.columns;
         if (a.info->form == Form::Float)
-            unpack_float(*a.info, row, s.column, s.columns, (float*)scratch.panel + 16 * v * kPanelColumns);
+            unpack_float(*a.info, rows, s.column, s.columns, (float*)scratch.panel + 16 * v * kPanelColumns);
         else
-            unpack(*a.info, row, s.column, s.columns, (PanelBlock*)scratch.panel + v * kPanelBlocks);
+            unpack(*a.info, rows, s.column, s.columns, panel);
     }
 }
 
-// Rows lie far apart in memory, which hides the order of reading from the hardware: fetch the next tile ahead of use.
-static inline void prefetch_next(const LinearArgs& a, const Span& s) {
-    const int64_t tile = kRowTile * a.row_bytes, from = s.column * tile / a.columns, to = (s.column + s.columns) * tile / a.columns;
-    const uint8_t* next = a.weight + (s.row + kRowTile) * a.row_bytes;
-    const int64_t left = a.rows * a.row_bytes - (s.row + kRowTile) * a.row_bytes;
-    for (int64_t i = from; i < to && i < left; i += 64) prefetch(next + i);
+// Rows [16 * panel, 16 * panel + 16) of a weight to their packed form, 16 * row_bytes bytes. False if the type has none.
+static bool pack(const LinearArgs& a, int64_t panel, uint8_t* out, Scratch& scratch) {
+    const int64_t step = a.info->block == 256 ? 256 : 32;
+    Packer packer{file_rows(a, 16 * panel), out};
+    packer.from.ahead = a.weight + 16 * (panel + 1) * a.row_bytes;
+    for (int64_t column = 0; column < a.columns; column += step)
+        if (!unpack_by_vector(a.info->type, packer, column / step, 1, (PanelBlock*)scratch.panel)) return false;
+    return true;
 }
 
 static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& scratch) {
@@ -179,7 +199,6 @@ static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& sc
             s.columns = a.columns - s.column < step ? a.columns - s.column : step;
             s.first = s.column == 0;
             s.last = s.column + s.columns == a.columns;
-            prefetch_next(a, s);
             unpack_span(a, s, scratch);
             int64_t token = 0;
             for (; token + kTokens <= a.tokens; token += kTokens) multiply_tokens<kRowVectors, kTokens>(a, s, token, scratch);

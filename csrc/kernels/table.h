@@ -23,7 +23,7 @@ static int64_t spin_int8(int64_t rounds) {
 }
 
 static const Kernels table = {
-    kName, kRowTile, kQueryTile, linear, quantise, rms_norm, swiglu, silu, add_rows, multiply_rows, attend, halve, spin_int8,
+    kName, kRowTile, kQueryTile, linear, pack, quantise, rms_norm, swiglu, silu, add_rows, multiply_rows, attend, halve, spin_int8,
 };
 
 }  // namespace furet::FURET_ISA

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "inline.h"
+
 namespace furet::FURET_ISA {
 
 constexpr const char* kName = "avx512vnni";
@@ -21,73 +23,76 @@ struct F32 { __m512 v; };
 struct I32 { __m512i v; };
 struct Bytes { __m512i v; };
 
-static inline F32 zero() { return {_mm512_setzero_ps()}; }
-static inline F32 splat(float x) { return {_mm512_set1_ps(x)}; }
-static inline F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
-static inline void store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
-static inline F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-static inline F32 add(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
-static inline F32 sub(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
-static inline F32 mul(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
-static inline F32 div(F32 a, F32 b) { return {_mm512_div_ps(a.v, b.v)}; }
-static inline F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
-static inline F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
+FURET_INLINE F32 zero() { return {_mm512_setzero_ps()}; }
+FURET_INLINE F32 splat(float x) { return {_mm512_set1_ps(x)}; }
+FURET_INLINE F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+FURET_INLINE void store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
+FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+FURET_INLINE F32 add(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
+FURET_INLINE F32 sub(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+FURET_INLINE F32 mul(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+FURET_INLINE F32 div(F32 a, F32 b) { return {_mm512_div_ps(a.v, b.v)}; }
+FURET_INLINE F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
+FURET_INLINE F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
 // where a < b: x, elsewhere y; a NaN compares as not less.
-static inline F32 where_less(F32 a, F32 b, F32 x, F32 y) {
+FURET_INLINE F32 where_less(F32 a, F32 b, F32 x, F32 y) {
     return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
 }
-static inline F32 load_half(const uint16_t* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p))}; }
-static inline void store_half(uint16_t* p, F32 a) {
+FURET_INLINE F32 load_half(const uint16_t* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p))}; }
+FURET_INLINE void store_half(uint16_t* p, F32 a) {
     _mm256_storeu_si256((__m256i*)p, _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
-static inline I32 splat_int(int32_t x) { return {_mm512_set1_epi32(x)}; }
-static inline I32 load_int(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
-static inline void store_int(int32_t* p, I32 a) { _mm512_storeu_si512(p, a.v); }
-static inline I32 add(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
-static inline I32 max(I32 a, I32 b) { return {_mm512_max_epi32(a.v, b.v)}; }
-static inline I32 bit_and(I32 a, I32 b) { return {_mm512_and_si512(a.v, b.v)}; }
-static inline I32 bit_or(I32 a, I32 b) { return {_mm512_or_si512(a.v, b.v)}; }
-template <int n> static inline I32 shift_left(I32 a) { return {_mm512_slli_epi32(a.v, n)}; }
-template <int n> static inline I32 shift_right(I32 a) { return {_mm512_srli_epi32(a.v, n)}; }
-template <int n> static inline I32 shift_right_signed(I32 a) { return {_mm512_srai_epi32(a.v, n)}; }
-static inline F32 to_float(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
-static inline I32 to_int_nearest(F32 a) { return {_mm512_cvtps_epi32(a.v)}; }
-static inline F32 as_float(I32 a) { return {_mm512_castsi512_ps(a.v)}; }
-static inline I32 as_int(F32 a) { return {_mm512_castps_si512(a.v)}; }
+FURET_INLINE I32 splat_int(int32_t x) { return {_mm512_set1_epi32(x)}; }
+FURET_INLINE I32 load_int(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+FURET_INLINE void store_int(int32_t* p, I32 a) { _mm512_storeu_si512(p, a.v); }
+FURET_INLINE I32 add(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+FURET_INLINE I32 max(I32 a, I32 b) { return {_mm512_max_epi32(a.v, b.v)}; }
+FURET_INLINE I32 bit_and(I32 a, I32 b) { return {_mm512_and_si512(a.v, b.v)}; }
+FURET_INLINE I32 bit_or(I32 a, I32 b) { return {_mm512_or_si512(a.v, b.v)}; }
+template <int n> FURET_INLINE I32 shift_left(I32 a) { return {_mm512_slli_epi32(a.v, n)}; }
+template <int n> FURET_INLINE I32 shift_right(I32 a) { return {_mm512_srli_epi32(a.v, n)}; }
+template <int n> FURET_INLINE I32 shift_right_signed(I32 a) { return {_mm512_srai_epi32(a.v, n)}; }
+FURET_INLINE F32 to_float(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+FURET_INLINE I32 to_int_nearest(F32 a) { return {_mm512_cvtps_epi32(a.v)}; }
+FURET_INLINE F32 as_float(I32 a) { return {_mm512_castsi512_ps(a.v)}; }
+FURET_INLINE I32 as_int(F32 a) { return {_mm512_castps_si512(a.v)}; }
 // float16 in the low half of every lane.
-static inline F32 half_lanes_to_float(I32 a) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(a.v))}; }
-static inline void store_int8(int8_t* p, I32 a) { _mm_storeu_si128((__m128i*)p, _mm512_cvtsepi32_epi8(a.v)); }
+FURET_INLINE F32 half_lanes_to_float(I32 a) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(a.v))}; }
+FURET_INLINE void store_int8(int8_t* p, I32 a) { _mm_storeu_si128((__m128i*)p, _mm512_cvtsepi32_epi8(a.v)); }
 
-static inline Bytes as_bytes(I32 a) { return {a.v}; }
-static inline I32 as_int(Bytes a) { return {a.v}; }
-static inline Bytes load_bytes(const uint8_t* p) { return {_mm512_load_si512(p)}; }
-static inline void store_bytes(uint8_t* p, Bytes a) { _mm512_store_si512(p, a.v); }
-static inline Bytes and_byte(Bytes a, uint8_t mask) { return {_mm512_and_si512(a.v, _mm512_set1_epi8((char)mask))}; }
-static inline Bytes bit_or(Bytes a, Bytes b) { return {_mm512_or_si512(a.v, b.v)}; }
-static inline Bytes add_byte(Bytes a, int b) { return {_mm512_add_epi8(a.v, _mm512_set1_epi8((char)b))}; }
+FURET_INLINE Bytes as_bytes(I32 a) { return {a.v}; }
+FURET_INLINE I32 as_int(Bytes a) { return {a.v}; }
+FURET_INLINE Bytes load_bytes(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+FURET_INLINE void store_bytes(uint8_t* p, Bytes a) { _mm512_storeu_si512(p, a.v); }
+FURET_INLINE Bytes and_byte(Bytes a, uint8_t mask) { return {_mm512_and_si512(a.v, _mm512_set1_epi8((char)mask))}; }
+FURET_INLINE Bytes bit_or(Bytes a, Bytes b) { return {_mm512_or_si512(a.v, b.v)}; }
+FURET_INLINE Bytes add_bytes(Bytes a, Bytes b) { return {_mm512_add_epi8(a.v, b.v)}; }
+// The sum of each lane's 4 unsigned bytes.
+FURET_INLINE I32 sum_bytes(Bytes a) { return {_mm512_dpbusd_epi32(_mm512_setzero_si512(), a.v, _mm512_set1_epi8(1))}; }
+FURET_INLINE Bytes add_byte(Bytes a, int b) { return {_mm512_add_epi8(a.v, _mm512_set1_epi8((char)b))}; }
 // (byte >> n) & mask, or << for negative n; bits that cross from the neighbouring byte must fall outside the mask.
-template <int n> static inline Bytes shift_and(Bytes a, uint8_t mask) {
+template <int n> FURET_INLINE Bytes shift_and(Bytes a, uint8_t mask) {
     if constexpr (n >= 0) return and_byte({_mm512_srli_epi16(a.v, n)}, mask);
     else return and_byte({_mm512_slli_epi16(a.v, -n)}, mask);
 }
 // Byte j of lane r becomes 16 where bit 4 * g + j of lane r is set, else 0.
-template <int g> static inline Bytes fifth_bit(I32 bits) {
+template <int g> FURET_INLINE Bytes fifth_bit(I32 bits) {
     const __m512i spread = _mm512_shuffle_epi8(bits.v, _mm512_add_epi8(_mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0), _mm512_set1_epi8(g / 2)));
     const __mmask64 set = _mm512_test_epi8_mask(spread, _mm512_set1_epi32((int)(0x08040201u << (4 * (g % 2)))));
     return {_mm512_maskz_mov_epi8(set, _mm512_set1_epi8(16))};
 }
 
 // sum += w . x over 4 columns: x is 4 int8 values of one token, the same for all 16 rows.
-static inline I32 dot(I32 sum, Bytes w, const int8_t* x) {
+FURET_INLINE I32 dot(I32 sum, Bytes w, const int8_t* x) {
     int32_t four;
     std::memcpy(&four, x, 4);
     return {_mm512_dpbusd_epi32(sum.v, w.v, _mm512_set1_epi32(four))};
 }
-static inline I32 dot_signed(I32 sum, Bytes w, const int8_t* x) { return dot(sum, w, x); }
+FURET_INLINE I32 dot_signed(I32 sum, Bytes w, const int8_t* x) { return dot(sum, w, x); }
 
 // 16 bytes of each of 16 rows; out[g] lane r holds bytes 4g .. 4g+3 of row r.
-static inline void load_transposed(const uint8_t* const* row, int64_t offset, Bytes out[4]) {
+FURET_INLINE void load_transposed(const uint8_t* const* row, int64_t offset, Bytes out[4]) {
     __m512i z[4];
     for (int j = 0; j < 4; ++j) {
         z[j] = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i*)(row[j] + offset)));
@@ -103,15 +108,15 @@ static inline void load_transposed(const uint8_t* const* row, int64_t offset, By
     out[3].v = _mm512_unpackhi_epi64(c, d);
 }
 
-static inline float sum_lanes(F32 a) {
+FURET_INLINE float sum_lanes(F32 a) {
     const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
 }
-static inline float max_lanes(F32 a) { return _mm512_reduce_max_ps(a.v); }
-static inline int32_t sum_lanes(I32 a) { return _mm512_reduce_add_epi32(a.v); }
-static inline int32_t max_lanes(I32 a) { return _mm512_reduce_max_epi32(a.v); }
-static inline void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+FURET_INLINE float max_lanes(F32 a) { return _mm512_reduce_max_ps(a.v); }
+FURET_INLINE int32_t sum_lanes(I32 a) { return _mm512_reduce_add_epi32(a.v); }
+FURET_INLINE int32_t max_lanes(I32 a) { return _mm512_reduce_max_epi32(a.v); }
+FURET_INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
 
 }  // namespace furet::FURET_ISA

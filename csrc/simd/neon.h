@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "inline.h"
+
 namespace furet::FURET_ISA {
 
 constexpr const char* kName = "neon-dotprod";
@@ -22,69 +24,73 @@ struct Bytes { int8x16_t v[4]; };
     for (int i = 0; i < 4; ++i) out.v[i] = (expression); \
     return out;
 
-static inline F32 splat(float x) { FURET_FOUR(F32, vdupq_n_f32(x)) }
-static inline F32 zero() { return splat(0.0f); }
-static inline F32 load(const float* p) { FURET_FOUR(F32, vld1q_f32(p + 4 * i)) }
-static inline void store(float* p, F32 a) {
+FURET_INLINE F32 splat(float x) { FURET_FOUR(F32, vdupq_n_f32(x)) }
+FURET_INLINE F32 zero() { return splat(0.0f); }
+FURET_INLINE F32 load(const float* p) { FURET_FOUR(F32, vld1q_f32(p + 4 * i)) }
+FURET_INLINE void store(float* p, F32 a) {
     for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.v[i]);
 }
-static inline F32 fma(F32 a, F32 b, F32 c) { FURET_FOUR(F32, vfmaq_f32(c.v[i], a.v[i], b.v[i])) }
-static inline F32 add(F32 a, F32 b) { FURET_FOUR(F32, vaddq_f32(a.v[i], b.v[i])) }
-static inline F32 sub(F32 a, F32 b) { FURET_FOUR(F32, vsubq_f32(a.v[i], b.v[i])) }
-static inline F32 mul(F32 a, F32 b) { FURET_FOUR(F32, vmulq_f32(a.v[i], b.v[i])) }
-static inline F32 div(F32 a, F32 b) { FURET_FOUR(F32, vdivq_f32(a.v[i], b.v[i])) }
-static inline F32 max(F32 a, F32 b) { FURET_FOUR(F32, vmaxq_f32(a.v[i], b.v[i])) }
-static inline F32 min(F32 a, F32 b) { FURET_FOUR(F32, vminq_f32(a.v[i], b.v[i])) }
-static inline F32 where_less(F32 a, F32 b, F32 x, F32 y) {
+FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { FURET_FOUR(F32, vfmaq_f32(c.v[i], a.v[i], b.v[i])) }
+FURET_INLINE F32 add(F32 a, F32 b) { FURET_FOUR(F32, vaddq_f32(a.v[i], b.v[i])) }
+FURET_INLINE F32 sub(F32 a, F32 b) { FURET_FOUR(F32, vsubq_f32(a.v[i], b.v[i])) }
+FURET_INLINE F32 mul(F32 a, F32 b) { FURET_FOUR(F32, vmulq_f32(a.v[i], b.v[i])) }
+FURET_INLINE F32 div(F32 a, F32 b) { FURET_FOUR(F32, vdivq_f32(a.v[i], b.v[i])) }
+FURET_INLINE F32 max(F32 a, F32 b) { FURET_FOUR(F32, vmaxq_f32(a.v[i], b.v[i])) }
+FURET_INLINE F32 min(F32 a, F32 b) { FURET_FOUR(F32, vminq_f32(a.v[i], b.v[i])) }
+FURET_INLINE F32 where_less(F32 a, F32 b, F32 x, F32 y) {
     FURET_FOUR(F32, vbslq_f32(vcltq_f32(a.v[i], b.v[i]), x.v[i], y.v[i]))
 }
-static inline F32 load_half(const uint16_t* p) {
+FURET_INLINE F32 load_half(const uint16_t* p) {
     FURET_FOUR(F32, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))))
 }
-static inline void store_half(uint16_t* p, F32 a) {
+FURET_INLINE void store_half(uint16_t* p, F32 a) {
     for (int i = 0; i < 4; ++i) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
 }
 
-static inline I32 splat_int(int32_t x) { FURET_FOUR(I32, vdupq_n_s32(x)) }
-static inline I32 load_int(const int32_t* p) { FURET_FOUR(I32, vld1q_s32(p + 4 * i)) }
-static inline void store_int(int32_t* p, I32 a) {
+FURET_INLINE I32 splat_int(int32_t x) { FURET_FOUR(I32, vdupq_n_s32(x)) }
+FURET_INLINE I32 load_int(const int32_t* p) { FURET_FOUR(I32, vld1q_s32(p + 4 * i)) }
+FURET_INLINE void store_int(int32_t* p, I32 a) {
     for (int i = 0; i < 4; ++i) vst1q_s32(p + 4 * i, a.v[i]);
 }
-static inline I32 add(I32 a, I32 b) { FURET_FOUR(I32, vaddq_s32(a.v[i], b.v[i])) }
-static inline I32 max(I32 a, I32 b) { FURET_FOUR(I32, vmaxq_s32(a.v[i], b.v[i])) }
-static inline I32 bit_and(I32 a, I32 b) { FURET_FOUR(I32, vandq_s32(a.v[i], b.v[i])) }
-static inline I32 bit_or(I32 a, I32 b) { FURET_FOUR(I32, vorrq_s32(a.v[i], b.v[i])) }
-template <int n> static inline I32 shift_left(I32 a) { FURET_FOUR(I32, vshlq_s32(a.v[i], vdupq_n_s32(n))) }
-template <int n> static inline I32 shift_right(I32 a) {
+FURET_INLINE I32 add(I32 a, I32 b) { FURET_FOUR(I32, vaddq_s32(a.v[i], b.v[i])) }
+FURET_INLINE I32 max(I32 a, I32 b) { FURET_FOUR(I32, vmaxq_s32(a.v[i], b.v[i])) }
+FURET_INLINE I32 bit_and(I32 a, I32 b) { FURET_FOUR(I32, vandq_s32(a.v[i], b.v[i])) }
+FURET_INLINE I32 bit_or(I32 a, I32 b) { FURET_FOUR(I32, vorrq_s32(a.v[i], b.v[i])) }
+template <int n> FURET_INLINE I32 shift_left(I32 a) { FURET_FOUR(I32, vshlq_s32(a.v[i], vdupq_n_s32(n))) }
+template <int n> FURET_INLINE I32 shift_right(I32 a) {
     FURET_FOUR(I32, vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a.v[i]), vdupq_n_s32(-n))))
 }
-template <int n> static inline I32 shift_right_signed(I32 a) { FURET_FOUR(I32, vshlq_s32(a.v[i], vdupq_n_s32(-n))) }
-static inline F32 to_float(I32 a) { FURET_FOUR(F32, vcvtq_f32_s32(a.v[i])) }
-static inline I32 to_int_nearest(F32 a) { FURET_FOUR(I32, vcvtnq_s32_f32(a.v[i])) }
-static inline F32 as_float(I32 a) { FURET_FOUR(F32, vreinterpretq_f32_s32(a.v[i])) }
-static inline I32 as_int(F32 a) { FURET_FOUR(I32, vreinterpretq_s32_f32(a.v[i])) }
-static inline F32 half_lanes_to_float(I32 a) {
+template <int n> FURET_INLINE I32 shift_right_signed(I32 a) { FURET_FOUR(I32, vshlq_s32(a.v[i], vdupq_n_s32(-n))) }
+FURET_INLINE F32 to_float(I32 a) { FURET_FOUR(F32, vcvtq_f32_s32(a.v[i])) }
+FURET_INLINE I32 to_int_nearest(F32 a) { FURET_FOUR(I32, vcvtnq_s32_f32(a.v[i])) }
+FURET_INLINE F32 as_float(I32 a) { FURET_FOUR(F32, vreinterpretq_f32_s32(a.v[i])) }
+FURET_INLINE I32 as_int(F32 a) { FURET_FOUR(I32, vreinterpretq_s32_f32(a.v[i])) }
+FURET_INLINE F32 half_lanes_to_float(I32 a) {
     FURET_FOUR(F32, vcvt_f32_f16(vreinterpret_f16_s16(vmovn_s32(a.v[i]))))
 }
-static inline void store_int8(int8_t* p, I32 a) {
+FURET_INLINE void store_int8(int8_t* p, I32 a) {
     const int16x8_t low = vcombine_s16(vqmovn_s32(a.v[0]), vqmovn_s32(a.v[1]));
     const int16x8_t high = vcombine_s16(vqmovn_s32(a.v[2]), vqmovn_s32(a.v[3]));
     vst1q_s8(p, vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
 }
 
-static inline Bytes as_bytes(I32 a) { FURET_FOUR(Bytes, vreinterpretq_s8_s32(a.v[i])) }
-static inline I32 as_int(Bytes a) { FURET_FOUR(I32, vreinterpretq_s32_s8(a.v[i])) }
-static inline Bytes load_bytes(const uint8_t* p) { FURET_FOUR(Bytes, vld1q_s8((const int8_t*)p + 16 * i)) }
-static inline void store_bytes(uint8_t* p, Bytes a) {
+FURET_INLINE Bytes as_bytes(I32 a) { FURET_FOUR(Bytes, vreinterpretq_s8_s32(a.v[i])) }
+FURET_INLINE I32 as_int(Bytes a) { FURET_FOUR(I32, vreinterpretq_s32_s8(a.v[i])) }
+FURET_INLINE Bytes load_bytes(const uint8_t* p) { FURET_FOUR(Bytes, vld1q_s8((const int8_t*)p + 16 * i)) }
+FURET_INLINE void store_bytes(uint8_t* p, Bytes a) {
     for (int i = 0; i < 4; ++i) vst1q_s8((int8_t*)p + 16 * i, a.v[i]);
 }
-static inline Bytes and_byte(Bytes a, uint8_t mask) { FURET_FOUR(Bytes, vandq_s8(a.v[i], vdupq_n_s8((int8_t)mask))) }
-static inline Bytes bit_or(Bytes a, Bytes b) { FURET_FOUR(Bytes, vorrq_s8(a.v[i], b.v[i])) }
-static inline Bytes add_byte(Bytes a, int b) { FURET_FOUR(Bytes, vaddq_s8(a.v[i], vdupq_n_s8((int8_t)b))) }
-template <int n> static inline Bytes shift_and(Bytes a, uint8_t mask) {
+FURET_INLINE Bytes and_byte(Bytes a, uint8_t mask) { FURET_FOUR(Bytes, vandq_s8(a.v[i], vdupq_n_s8((int8_t)mask))) }
+FURET_INLINE Bytes bit_or(Bytes a, Bytes b) { FURET_FOUR(Bytes, vorrq_s8(a.v[i], b.v[i])) }
+FURET_INLINE Bytes add_bytes(Bytes a, Bytes b) { FURET_FOUR(Bytes, vaddq_s8(a.v[i], b.v[i])) }
+FURET_INLINE I32 sum_bytes(Bytes a) {
+    FURET_FOUR(I32, vreinterpretq_s32_u32(vpaddlq_u16(vpaddlq_u8(vreinterpretq_u8_s8(a.v[i])))))
+}
+FURET_INLINE Bytes add_byte(Bytes a, int b) { FURET_FOUR(Bytes, vaddq_s8(a.v[i], vdupq_n_s8((int8_t)b))) }
+template <int n> FURET_INLINE Bytes shift_and(Bytes a, uint8_t mask) {
     FURET_FOUR(Bytes, vandq_s8(vreinterpretq_s8_u8(vshlq_u8(vreinterpretq_u8_s8(a.v[i]), vdupq_n_s8(-n))), vdupq_n_s8((int8_t)mask)))
 }
-template <int g> static inline Bytes fifth_bit(I32 bits) {
+template <int g> FURET_INLINE Bytes fifth_bit(I32 bits) {
     const uint8_t base = g / 2;
     const uint8_t spread[16] = {base, base, base, base, (uint8_t)(base + 4), (uint8_t)(base + 4), (uint8_t)(base + 4), (uint8_t)(base + 4),
                                 (uint8_t)(base + 8), (uint8_t)(base + 8), (uint8_t)(base + 8), (uint8_t)(base + 8),
@@ -95,15 +101,15 @@ template <int g> static inline Bytes fifth_bit(I32 bits) {
 }
 
 // Codes are below 128 in either form, so the signed instruction serves both.
-static inline I32 dot_signed(I32 sum, Bytes w, const int8_t* x) {
+FURET_INLINE I32 dot_signed(I32 sum, Bytes w, const int8_t* x) {
     int32_t four;
     std::memcpy(&four, x, 4);
     const int8x16_t xs = vreinterpretq_s8_s32(vdupq_n_s32(four));
     FURET_FOUR(I32, vdotq_s32(sum.v[i], w.v[i], xs))
 }
-static inline I32 dot(I32 sum, Bytes w, const int8_t* x) { return dot_signed(sum, w, x); }
+FURET_INLINE I32 dot(I32 sum, Bytes w, const int8_t* x) { return dot_signed(sum, w, x); }
 
-static inline void load_transposed(const uint8_t* const* row, int64_t offset, Bytes out[4]) {
+FURET_INLINE void load_transposed(const uint8_t* const* row, int64_t offset, Bytes out[4]) {
     for (int i = 0; i < 4; ++i) {
         int32x4_t z[4];
         for (int j = 0; j < 4; ++j) z[j] = vreinterpretq_s32_u8(vld1q_u8(row[4 * i + j] + offset));
@@ -116,21 +122,21 @@ static inline void load_transposed(const uint8_t* const* row, int64_t offset, By
     }
 }
 
-static inline float sum_lanes(F32 a) {
+FURET_INLINE float sum_lanes(F32 a) {
     const float32x4_t s = vaddq_f32(vaddq_f32(a.v[0], a.v[2]), vaddq_f32(a.v[1], a.v[3]));
     const float32x2_t t = vadd_f32(vget_low_f32(s), vget_high_f32(s));
     return vget_lane_f32(t, 0) + vget_lane_f32(t, 1);
 }
-static inline float max_lanes(F32 a) {
+FURET_INLINE float max_lanes(F32 a) {
     return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[1]), vmaxq_f32(a.v[2], a.v[3])));
 }
-static inline int32_t sum_lanes(I32 a) {
+FURET_INLINE int32_t sum_lanes(I32 a) {
     return vaddvq_s32(vaddq_s32(vaddq_s32(a.v[0], a.v[1]), vaddq_s32(a.v[2], a.v[3])));
 }
-static inline int32_t max_lanes(I32 a) {
+FURET_INLINE int32_t max_lanes(I32 a) {
     return vmaxvq_s32(vmaxq_s32(vmaxq_s32(a.v[0], a.v[1]), vmaxq_s32(a.v[2], a.v[3])));
 }
-static inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
+FURET_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
 
 #undef FURET_FOUR
 

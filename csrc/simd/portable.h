@@ -7,6 +7,8 @@
 
 #include "../half.h"
 
+#include "inline.h"
+
 namespace furet::FURET_ISA {
 
 constexpr const char* kName = "portable";
@@ -23,103 +25,105 @@ struct Bytes { uint8_t v[64]; };
     for (int i = 0; i < 16; ++i) out.v[i] = (expression); \
     return out;
 
-static inline F32 zero() { FURET_LANES(F32, 0.0f) }
-static inline F32 splat(float x) { FURET_LANES(F32, x) }
-static inline F32 load(const float* p) { FURET_LANES(F32, p[i]) }
-static inline void store(float* p, F32 a) { std::memcpy(p, a.v, sizeof a.v); }
+FURET_INLINE F32 zero() { FURET_LANES(F32, 0.0f) }
+FURET_INLINE F32 splat(float x) { FURET_LANES(F32, x) }
+FURET_INLINE F32 load(const float* p) { FURET_LANES(F32, p[i]) }
+FURET_INLINE void store(float* p, F32 a) { std::memcpy(p, a.v, sizeof a.v); }
 // Two roundings: a fused multiply-add without the instruction would be a slow library call.
-static inline F32 fma(F32 a, F32 b, F32 c) { FURET_LANES(F32, a.v[i] * b.v[i] + c.v[i]) }
-static inline F32 add(F32 a, F32 b) { FURET_LANES(F32, a.v[i] + b.v[i]) }
-static inline F32 sub(F32 a, F32 b) { FURET_LANES(F32, a.v[i] - b.v[i]) }
-static inline F32 mul(F32 a, F32 b) { FURET_LANES(F32, a.v[i] * b.v[i]) }
-static inline F32 div(F32 a, F32 b) { FURET_LANES(F32, a.v[i] / b.v[i]) }
-static inline F32 max(F32 a, F32 b) { FURET_LANES(F32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) }
-static inline F32 min(F32 a, F32 b) { FURET_LANES(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) }
-static inline F32 where_less(F32 a, F32 b, F32 x, F32 y) { FURET_LANES(F32, a.v[i] < b.v[i] ? x.v[i] : y.v[i]) }
-static inline F32 load_half(const uint16_t* p) { FURET_LANES(F32, half_to_float(p[i])) }
-static inline void store_half(uint16_t* p, F32 a) {
+FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { FURET_LANES(F32, a.v[i] * b.v[i] + c.v[i]) }
+FURET_INLINE F32 add(F32 a, F32 b) { FURET_LANES(F32, a.v[i] + b.v[i]) }
+FURET_INLINE F32 sub(F32 a, F32 b) { FURET_LANES(F32, a.v[i] - b.v[i]) }
+FURET_INLINE F32 mul(F32 a, F32 b) { FURET_LANES(F32, a.v[i] * b.v[i]) }
+FURET_INLINE F32 div(F32 a, F32 b) { FURET_LANES(F32, a.v[i] / b.v[i]) }
+FURET_INLINE F32 max(F32 a, F32 b) { FURET_LANES(F32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) }
+FURET_INLINE F32 min(F32 a, F32 b) { FURET_LANES(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) }
+FURET_INLINE F32 where_less(F32 a, F32 b, F32 x, F32 y) { FURET_LANES(F32, a.v[i] < b.v[i] ? x.v[i] : y.v[i]) }
+FURET_INLINE F32 load_half(const uint16_t* p) { FURET_LANES(F32, half_to_float(p[i])) }
+FURET_INLINE void store_half(uint16_t* p, F32 a) {
     for (int i = 0; i < 16; ++i) p[i] = float_to_half(a.v[i]);
 }
 
-static inline I32 splat_int(int32_t x) { FURET_LANES(I32, x) }
-static inline I32 load_int(const int32_t* p) { FURET_LANES(I32, p[i]) }
-static inline void store_int(int32_t* p, I32 a) { std::memcpy(p, a.v, sizeof a.v); }
-static inline I32 add(I32 a, I32 b) { FURET_LANES(I32, a.v[i] + b.v[i]) }
-static inline I32 max(I32 a, I32 b) { FURET_LANES(I32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) }
-static inline I32 bit_and(I32 a, I32 b) { FURET_LANES(I32, a.v[i] & b.v[i]) }
-static inline I32 bit_or(I32 a, I32 b) { FURET_LANES(I32, a.v[i] | b.v[i]) }
-template <int n> static inline I32 shift_left(I32 a) { FURET_LANES(I32, (int32_t)((uint32_t)a.v[i] << n)) }
-template <int n> static inline I32 shift_right(I32 a) { FURET_LANES(I32, (int32_t)((uint32_t)a.v[i] >> n)) }
-template <int n> static inline I32 shift_right_signed(I32 a) { FURET_LANES(I32, a.v[i] >> n) }
-static inline F32 to_float(I32 a) { FURET_LANES(F32, (float)a.v[i]) }
+FURET_INLINE I32 splat_int(int32_t x) { FURET_LANES(I32, x) }
+FURET_INLINE I32 load_int(const int32_t* p) { FURET_LANES(I32, p[i]) }
+FURET_INLINE void store_int(int32_t* p, I32 a) { std::memcpy(p, a.v, sizeof a.v); }
+FURET_INLINE I32 add(I32 a, I32 b) { FURET_LANES(I32, a.v[i] + b.v[i]) }
+FURET_INLINE I32 max(I32 a, I32 b) { FURET_LANES(I32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) }
+FURET_INLINE I32 bit_and(I32 a, I32 b) { FURET_LANES(I32, a.v[i] & b.v[i]) }
+FURET_INLINE I32 bit_or(I32 a, I32 b) { FURET_LANES(I32, a.v[i] | b.v[i]) }
+template <int n> FURET_INLINE I32 shift_left(I32 a) { FURET_LANES(I32, (int32_t)((uint32_t)a.v[i] << n)) }
+template <int n> FURET_INLINE I32 shift_right(I32 a) { FURET_LANES(I32, (int32_t)((uint32_t)a.v[i] >> n)) }
+template <int n> FURET_INLINE I32 shift_right_signed(I32 a) { FURET_LANES(I32, a.v[i] >> n) }
+FURET_INLINE F32 to_float(I32 a) { FURET_LANES(F32, (float)a.v[i]) }
 // Adding 1.5 * 2^23 leaves the nearest integer, ties to even, in the low bits; exact for |x| < 2^22. Beyond, and for NaN,
 // the result is some integer: callers clamp or have a non-finite scale.
-static inline int32_t nearest(float x) {
+FURET_INLINE int32_t nearest(float x) {
     const float bounded = x > 4e6f ? 4e6f : (x < -4e6f ? -4e6f : x);
     return (int32_t)(float_to_bits(bounded + 12582912.0f) & 0x7fffff) - 0x400000;
 }
-static inline I32 to_int_nearest(F32 a) { FURET_LANES(I32, nearest(a.v[i])) }
-static inline F32 as_float(I32 a) { FURET_LANES(F32, bits_to_float((uint32_t)a.v[i])) }
-static inline I32 as_int(F32 a) { FURET_LANES(I32, (int32_t)float_to_bits(a.v[i])) }
-static inline F32 half_lanes_to_float(I32 a) { FURET_LANES(F32, half_to_float((uint16_t)a.v[i])) }
-static inline void store_int8(int8_t* p, I32 a) {
+FURET_INLINE I32 to_int_nearest(F32 a) { FURET_LANES(I32, nearest(a.v[i])) }
+FURET_INLINE F32 as_float(I32 a) { FURET_LANES(F32, bits_to_float((uint32_t)a.v[i])) }
+FURET_INLINE I32 as_int(F32 a) { FURET_LANES(I32, (int32_t)float_to_bits(a.v[i])) }
+FURET_INLINE F32 half_lanes_to_float(I32 a) { FURET_LANES(F32, half_to_float((uint16_t)a.v[i])) }
+FURET_INLINE void store_int8(int8_t* p, I32 a) {
     for (int i = 0; i < 16; ++i) p[i] = (int8_t)(a.v[i] > 127 ? 127 : (a.v[i] < -128 ? -128 : a.v[i]));
 }
 
-static inline Bytes as_bytes(I32 a) { Bytes out; std::memcpy(out.v, a.v, 64); return out; }
-static inline I32 as_int(Bytes a) { I32 out; std::memcpy(out.v, a.v, 64); return out; }
-static inline Bytes load_bytes(const uint8_t* p) { Bytes out; std::memcpy(out.v, p, 64); return out; }
-static inline void store_bytes(uint8_t* p, Bytes a) { std::memcpy(p, a.v, 64); }
+FURET_INLINE Bytes as_bytes(I32 a) { Bytes out; std::memcpy(out.v, a.v, 64); return out; }
+FURET_INLINE I32 as_int(Bytes a) { I32 out; std::memcpy(out.v, a.v, 64); return out; }
+FURET_INLINE Bytes load_bytes(const uint8_t* p) { Bytes out; std::memcpy(out.v, p, 64); return out; }
+FURET_INLINE void store_bytes(uint8_t* p, Bytes a) { std::memcpy(p, a.v, 64); }
 #define FURET_BYTES(expression) \
     Bytes out;                  \
     for (int i = 0; i < 64; ++i) out.v[i] = (uint8_t)(expression); \
     return out;
-static inline Bytes and_byte(Bytes a, uint8_t mask) { FURET_BYTES(a.v[i] & mask) }
-static inline Bytes bit_or(Bytes a, Bytes b) { FURET_BYTES(a.v[i] | b.v[i]) }
-static inline Bytes add_byte(Bytes a, int b) { FURET_BYTES(a.v[i] + b) }
-template <int n> static inline Bytes shift_and(Bytes a, uint8_t mask) {
+FURET_INLINE Bytes and_byte(Bytes a, uint8_t mask) { FURET_BYTES(a.v[i] & mask) }
+FURET_INLINE Bytes bit_or(Bytes a, Bytes b) { FURET_BYTES(a.v[i] | b.v[i]) }
+FURET_INLINE Bytes add_bytes(const Bytes& a, const Bytes& b) { FURET_BYTES(a.v[i] + b.v[i]) }
+FURET_INLINE I32 sum_bytes(const Bytes& a) { FURET_LANES(I32, a.v[4 * i] + a.v[4 * i + 1] + a.v[4 * i + 2] + a.v[4 * i + 3]) }
+FURET_INLINE Bytes add_byte(Bytes a, int b) { FURET_BYTES(a.v[i] + b) }
+template <int n> FURET_INLINE Bytes shift_and(Bytes a, uint8_t mask) {
     if constexpr (n >= 0) { FURET_BYTES((a.v[i] >> n) & mask) }
     else { FURET_BYTES((a.v[i] << -n) & mask) }
 }
-template <int g> static inline Bytes fifth_bit(I32 bits) { FURET_BYTES((((uint32_t)bits.v[i / 4] >> (4 * g + i % 4)) & 1) << 4) }
+template <int g> FURET_INLINE Bytes fifth_bit(I32 bits) { FURET_BYTES((((uint32_t)bits.v[i / 4] >> (4 * g + i % 4)) & 1) << 4) }
 
-static inline I32 dot(I32 sum, const Bytes& w, const int8_t* x) {
+FURET_INLINE I32 dot(I32 sum, const Bytes& w, const int8_t* x) {
     for (int i = 0; i < 16; ++i)
         for (int j = 0; j < 4; ++j) sum.v[i] += w.v[4 * i + j] * x[j];
     return sum;
 }
-static inline I32 dot_signed(I32 sum, const Bytes& w, const int8_t* x) {
+FURET_INLINE I32 dot_signed(I32 sum, const Bytes& w, const int8_t* x) {
     for (int i = 0; i < 16; ++i)
         for (int j = 0; j < 4; ++j) sum.v[i] += (int8_t)w.v[4 * i + j] * x[j];
     return sum;
 }
-static inline void load_transposed(const uint8_t* const* row, int64_t offset, Bytes out[4]) {
+FURET_INLINE void load_transposed(const uint8_t* const* row, int64_t offset, Bytes out[4]) {
     for (int g = 0; g < 4; ++g)
         for (int i = 0; i < 16; ++i) std::memcpy(out[g].v + 4 * i, row[i] + offset + 4 * g, 4);
 }
 
 // The same tree as the vector versions: 16 -> 8 -> 4 -> 2 -> 1.
-static inline float sum_lanes(F32 a) {
+FURET_INLINE float sum_lanes(F32 a) {
     for (int n = 8; n; n /= 2)
         for (int i = 0; i < n; ++i) a.v[i] += a.v[i + n];
     return a.v[0];
 }
-static inline float max_lanes(F32 a) {
+FURET_INLINE float max_lanes(F32 a) {
     float top = a.v[0];
     for (int i = 1; i < 16; ++i) top = a.v[i] > top ? a.v[i] : top;
     return top;
 }
-static inline int32_t sum_lanes(I32 a) {
+FURET_INLINE int32_t sum_lanes(I32 a) {
     int32_t sum = 0;
     for (int i = 0; i < 16; ++i) sum += a.v[i];
     return sum;
 }
-static inline int32_t max_lanes(I32 a) {
+FURET_INLINE int32_t max_lanes(I32 a) {
     int32_t top = a.v[0];
     for (int i = 1; i < 16; ++i) top = a.v[i] > top ? a.v[i] : top;
     return top;
 }
-static inline void prefetch(const void*) {}
+FURET_INLINE void prefetch(const void*) {}
 
 #undef FURET_LANES
 #undef FURET_BYTES

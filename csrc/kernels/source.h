@@ -1,0 +1,81 @@
+// Where an unpacker reads 16 rows of stored blocks from. All three offer the same three reads, in the units of one block at
+// byte `at` of its row:
+//
+//   rows      16 bytes of each row; out[g] lane r holds bytes 4g .. 4g+3 of row r
+//   halves    a float16 of each row
+//   words     a uint32 of each row
+//
+// FileRows reads the file's own layout, row by row. PackedRows reads what Packer wrote: the results of those same reads, in
+// the order in which the unpacker makes them, one after the other. So a packed weight has exactly the bytes of the stored
+// one, in another order, and is read as one stream; and a new type needs an unpacker and nothing else.
+#pragma once
+
+#include "../half.h"
+
+namespace furet::FURET_ISA {
+
+struct FileRows {
+    const uint8_t* row[16];
+    // The rows lie a row's length apart, an order that the hardware does not see through: every 256 bytes read here fetch a
+    // little more than 256 of what follows in memory.
+    const uint8_t* ahead;
+
+    FURET_INLINE_MEMBER void rows(int64_t at, Bytes out[4]) {
+        for (int line = 0; line < 5; ++line) prefetch(ahead + 64 * line);
+        ahead += 5 * 64;
+        load_transposed(row, at, out);
+    }
+    FURET_INLINE_MEMBER F32 halves(int64_t at) {
+        alignas(64) uint16_t h[16];
+        for (int r = 0; r < 16; ++r) std::memcpy(&h[r], row[r] + at, 2);
+        return load_half(h);
+    }
+    FURET_INLINE_MEMBER I32 words(int64_t at) {
+        alignas(64) int32_t w[16];
+        for (int r = 0; r < 16; ++r) std::memcpy(&w[r], row[r] + at, 4);
+        return load_int(w);
+    }
+};
+
+struct PackedRows {
+    const uint8_t* next;
+
+    FURET_INLINE_MEMBER void rows(int64_t, Bytes out[4]) {
+        for (int g = 0; g < 4; ++g) out[g] = load_bytes(next + 64 * g);
+        next += 256;
+    }
+    FURET_INLINE_MEMBER F32 halves(int64_t) {
+        const F32 out = load_half((const uint16_t*)next);
+        next += 32;
+        return out;
+    }
+    FURET_INLINE_MEMBER I32 words(int64_t) {
+        const I32 out = load_int((const int32_t*)next);
+        next += 64;
+        return out;
+    }
+};
+
+struct Packer {
+    FileRows from;
+    uint8_t* to;
+
+    void rows(int64_t at, Bytes out[4]) {
+        from.rows(at, out);
+        for (int g = 0; g < 4; ++g) store_bytes(to + 64 * g, out[g]);
+        to += 256;
+    }
+    F32 halves(int64_t at) {
+        for (int r = 0; r < 16; ++r) std::memcpy(to + 2 * r, from.row[r] + at, 2);
+        to += 32;
+        return zero();
+    }
+    I32 words(int64_t at) {
+        const I32 out = from.words(at);
+        store_int((int32_t*)to, out);
+        to += 64;
+        return out;
+    }
+};
+
+}  // namespace furet::FURET_ISA
