@@ -16,7 +16,7 @@ Values have one row per token of the step, [T, ...], and the step may hold token
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ from furet.dtypes import TensorType
 from furet.ops.rope import Rope
 
 
-@runtime_checkable
 class Tensor(Protocol):
     """A stored tensor as an op sees it: its data stays with the interpreter."""
 

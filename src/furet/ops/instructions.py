@@ -1,13 +1,15 @@
 """The flat program: one frozen dataclass per instruction, over values that are each written once.
 
-An instruction's fields say all: `out` and `outs` are the values it writes, other values are read. The first
-group mirrors the op list; the second exists only in the native program, made by `furet.ops.passes`.
+An instruction's fields say all: the names in `WRITTEN` hold the values it writes, those in `STORED` tensors of
+the model file, and other values are read. The first group of instructions mirrors the op list; the second exists
+only in the native program, made by `furet.ops.passes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from furet.ops import Tensor
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["f32", "q8", "out"]
 Rows = Literal["tokens", "rows"]
+
+WRITTEN = frozenset({"out", "outs"})
+STORED = frozenset({"weight", "weights", "biases", "factors"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,23 +50,25 @@ class Value:
 class Instruction:
     """Base of all instructions."""
 
+    __match_args__: ClassVar[tuple[str, ...]]  # set by dataclass: the names of the fields
+
     # Whether a row of what is written depends on the same row of what is read, and on no other.
     row_by_row: ClassVar[bool] = True
 
-    @property
+    @cached_property
     def reads(self) -> tuple[Value, ...]:
         """The values read, in the order of the fields."""
-        return tuple(value for name, value in self._values() if name not in ("out", "outs"))
+        return tuple(item for name, item in self.items() if isinstance(item, Value) and name not in WRITTEN)
 
-    @property
+    @cached_property
     def writes(self) -> tuple[Value, ...]:
         """The values written, in the order of the fields."""
-        return tuple(value for name, value in self._values() if name in ("out", "outs"))
+        return tuple(item for name, item in self.items() if name in WRITTEN)
 
-    @property
+    @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
         """The stored tensors read, in the order of the fields."""
-        return tuple(item for _, item in self._items() if isinstance(item, Tensor))
+        return tuple(item for name, item in self.items() if name in STORED and item is not None)
 
     @property
     def shared(self) -> tuple[Value, Value] | None:
@@ -71,21 +78,23 @@ class Instruction:
     def renamed(self, names: Mapping[Value, Value]) -> Instruction:
         """The same instruction over other values."""
         changed: dict[str, Any] = {}
-        for f in fields(self):
-            item = getattr(self, f.name)
+        for name in self.__match_args__:
+            item = getattr(self, name)
             if isinstance(item, Value):
-                changed[f.name] = names.get(item, item)
-            elif f.name == "outs":
-                changed[f.name] = tuple(names.get(value, value) for value in item)
+                changed[name] = names.get(item, item)
+            elif name == "outs":
+                changed[name] = tuple(names.get(value, value) for value in item)
         return replace(self, **changed)
 
-    def _items(self) -> Iterable[tuple[str, Any]]:
-        for f in fields(self):
-            item = getattr(self, f.name)
-            yield from ((f.name, part) for part in item) if isinstance(item, tuple) else [(f.name, item)]
-
-    def _values(self) -> Iterable[tuple[str, Value]]:
-        return ((name, item) for name, item in self._items() if isinstance(item, Value))
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """(field, item) of all fields in order; a field that holds several items comes several times."""
+        for name in self.__match_args__:
+            item = getattr(self, name)
+            if isinstance(item, tuple):
+                for part in item:
+                    yield name, part
+            else:
+                yield name, item
 
 
 @dataclass(frozen=True)
@@ -226,7 +235,7 @@ def listing(code: Sequence[Instruction]) -> str:
         for value in step.writes:
             names[value] = "logits" if value.kind == "out" else f"{'rt'[value.rows == 'tokens']}{len(names)}"
         left = ", ".join(f"{names[value]}:{value.kind}[{value.width}]" for value in step.writes)
-        words = [_word(item, names) for name, item in step._items() if name not in ("out", "outs")]
+        words = [_word(item, names) for name, item in step.items() if name not in WRITTEN]
         lines.append(f"{left} = {' '.join([type(step).__name__, *filter(None, words)])}")
     return "\n".join(lines)
 

@@ -28,6 +28,8 @@ from furet.ops.instructions import (
 
 Code = list[Instruction]
 
+Q8_BLOCK = 32  # values of a row that are quantised together
+
 
 def lower(code: Code) -> Code:
     """The program that the native core runs."""
@@ -108,13 +110,17 @@ def quantise_inputs(code: Code) -> Code:
 
 
 def quantise_at_the_source(code: Code) -> Code:
-    """A norm, SwiGLU or attention that is read by a quantisation alone writes q8 itself."""
+    """A norm, SwiGLU or attention that is read by a quantisation alone writes q8 itself.
+
+    Attention writes head by head, so only where a block of q8 does not span two heads.
+    """
     uses = _uses(code)
     readers = {step.x: step for step in code if isinstance(step, Quantise) and uses[step.x] == 1}
     done: Code = []
     gone = set()
     for step in code:
-        if isinstance(step, RmsNorm | SwiGLU | Attention) and step.out in readers:
+        whole = not isinstance(step, Attention) or step.out.width // step.heads % Q8_BLOCK == 0
+        if isinstance(step, RmsNorm | SwiGLU | Attention) and step.out in readers and whole:
             gone.add(reader := readers[step.out])
             step = replace(step, out=reader.out)
         done.append(step)

@@ -33,7 +33,7 @@ def trace(forward: Callable[[Ops[Value]], Value]) -> list[Instruction]:
     logits = forward(recorder)
     assert recorder.code and recorder.code[-1].writes == (logits,), "a forward ends with its logits"
     assert logits.rows == "rows", "logits are taken for the rows asked for: use op.rows"
-    return [step.renamed({logits: replace(logits, kind="out", trace=None)}) for step in recorder.code]
+    return [*recorder.code[:-1], recorder.code[-1].renamed({logits: replace(logits, kind="out")})]
 
 
 class Trace:
