@@ -1,0 +1,1 @@
+"""Its place makes `import tiny` work in every test below."""

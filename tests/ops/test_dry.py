@@ -1,0 +1,62 @@
+"""The dry run's figures against the file and against what is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+import tiny
+
+from furet.families import read_model
+from furet.ops import native
+from furet.ops.dry import needs
+
+SIZES = {"C": 256, "F": 512}
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_weights_are_the_tensors_of_the_file_each_once(stand_in: ModuleType, tied: bool) -> None:
+    made = tiny.model(
+        "qwen2", types={"*": "Q4_K", "attn_v": "Q6_K"}, optional=() if tied else ("output",), **SIZES
+    )
+    got = needs(read_model(made).forward, context=100, max_tokens=8)
+    assert got.weights == sum(block.nbytes for block in made.blocks.values())
+    assert got.copies == 0
+
+
+def test_arena_is_what_the_program_gets(stand_in: ModuleType) -> None:
+    made = tiny.model("llama", types="Q8_0", **SIZES)
+    forward = read_model(made).forward
+    compiled = native.compile(forward, made, max_tokens=8, max_rows=3)
+    assert needs(forward, context=100, max_tokens=8, max_rows=3).arena == compiled.arena_bytes
+    assert needs(forward, context=100, max_tokens=9, max_rows=3).arena > compiled.arena_bytes
+
+
+def test_cache_grows_with_context_and_sequences(stand_in: ModuleType) -> None:
+    forward = read_model(tiny.model("llama", L=3, K=2, D=32)).forward
+    one = needs(forward, context=100, max_tokens=8)
+    assert one.cache == stand_in.KVCache.bytes(3, 2, 32, 100)
+    assert needs(forward, context=100, sequences=4, max_tokens=8) == replace(one, cache=4 * one.cache)
+
+
+def test_other_figures(stand_in: ModuleType) -> None:
+    forward = read_model(tiny.model("llama")).forward
+    got = needs(forward, context=100, max_tokens=8, max_rows=2, threads=3)
+    assert got.logits == 2 * 97 * 4 and got.scratch == stand_in.scratch_bytes(3)
+    parts = (got.weights, got.copies, got.cache, got.arena, got.logits, got.scratch)
+    assert got.total == sum(parts)
+
+
+def test_vectors_that_are_not_float32_count_as_copies(stand_in: ModuleType) -> None:
+    made = tiny.model("llama")
+    tensor = made.tensors["output_norm.weight"]
+    made.tensors[tensor.name] = replace(tensor, type=tiny.TensorType.F16)
+    assert needs(read_model(made).forward, context=100, max_tokens=8).copies == 4 * 64
+
+
+def test_figures_need_no_data(stand_in: ModuleType) -> None:
+    """A header is enough: a model of a hundred layers, of which no byte exists."""
+    made = tiny.model("llama", L=100)
+    made.blocks.clear()
+    assert needs(read_model(made).forward, context=8192, max_tokens=128).total > 0
