@@ -96,9 +96,9 @@ def test_type_that_the_core_cannot_read_is_named(stand_in: ModuleType) -> None:
     assert "Q4_K" in caught.value.hint
 
 
-# The native core keeps keys and values in float16 and quantises activations to 8 bits in blocks of 32. Both errors
-# are random; measured against the spread of the logits they are up to 0.0005 and 0.033 (root mean square). A
-# transposed head or a misplaced block gives more than 1.
+# The native core keeps keys and values in float16 and quantises activations to 8 bits in blocks of 32. Both
+# errors are random; against the spread of the logits they were measured at up to 0.0005 and 0.033 (root mean
+# square). A transposed head or a misplaced block gives more than 1.
 FLOAT_ERROR, Q8_ERROR = 0.001, 0.06
 
 
