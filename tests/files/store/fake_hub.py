@@ -128,8 +128,8 @@ def _handler(hub: FakeHub, host: str) -> type[BaseHTTPRequestHandler]:
             for at in range(first, last, 1 << 16):
                 time.sleep(hub.pace)
                 piece = data[at : min(at + (1 << 16), last)]
+                hub.sent += len(piece)  # before the client can see them
                 self.wfile.write(piece)
-                hub.sent += len(piece)
 
         def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)
