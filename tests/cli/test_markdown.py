@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from furet.cli import markdown
 from furet.cli.markdown import MarkdownStream, settled
 
 TEXT = """# Title
@@ -94,6 +95,17 @@ def test_the_text_is_complete() -> None:
     for word in ("Title", "bold", "<b>markup</b>", "nested", "y29 = 29", "longer cell", "The end."):
         assert found.count(word) == 1
     assert "**" not in found and "```" not in found
+
+
+def test_the_answer_takes_the_place_of_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(markdown, "_PATIENCE", 0.0)
+    terminal = Terminal(10)
+    stream = MarkdownStream(terminal, os.terminal_size((40, 10)))  # type: ignore[arg-type]
+    stream.reading(10, 40)
+    assert "reading 25%" in terminal.text()
+    stream.reading(40, 40)
+    stream.push("Hello.")
+    assert terminal.text() == "\nHello.\n"
 
 
 def test_line_breaks_of_verse_are_kept() -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from furet.cli import options
@@ -70,7 +71,7 @@ def _converse(talk: Talk, messages: Iterator[str], *, forgiving: bool) -> None:
                 if command(talk, message) == "quit":
                     return
             else:
-                talk.answer(talk.chat.say(message))
+                talk.answer(partial(talk.chat.say, message))
         except FuretError as error:
             if not forgiving:
                 raise
@@ -88,11 +89,12 @@ def _banner(model: Model) -> str:
     )
 
 
-def _show(stream: Stream) -> None:
+def _show(begin: Callable[..., Stream]) -> None:
     """An answer on a terminal, as Markdown while it is being made."""
     from furet.cli.markdown import MarkdownStream
 
     view = MarkdownStream(sys.stdout, shutil.get_terminal_size())
+    stream = begin(progress=view.reading)
     with ctrl_c(stream.cancel):
         for piece in stream:
             view.push(piece.text)
@@ -102,9 +104,9 @@ def _show(stream: Stream) -> None:
         note("(stopped)")
 
 
-def _print(stream: Stream) -> None:
+def _print(begin: Callable[..., Stream]) -> None:
     """An answer as plain text, for programs."""
-    for piece in stream:
+    for piece in begin():
         print(piece.text, end="", flush=True)
     print(flush=True)
 

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Talk:
-    """A conversation, and what shows its answers."""
+    """A conversation.
+
+    answer  shows an answer, given what begins it: `chat.say` with its text, or `chat.regenerate`
+    """
 
     chat: Chat
-    answer: Callable[[Stream], None]
+    answer: Callable[[Callable[..., Stream]], None]
     noted: int = 0  # remarks of the conversation that were shown
 
     def new_notes(self) -> list[str]:
@@ -71,7 +74,7 @@ def _file(argument: str, name: str) -> str:
 
 
 def _regenerate(talk: Talk, argument: str) -> None:
-    talk.answer(talk.chat.regenerate())
+    talk.answer(talk.chat.regenerate)
 
 
 def _clear(talk: Talk, argument: str) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FRAME = 1 / 30
 _WIDEST = 100
+_PATIENCE = 0.5  # seconds until a prompt that is still being read is worth a word
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _SYNCHRONISED = "\x1b[?2026h", "\x1b[?2026l"
 
@@ -42,7 +43,8 @@ class MarkdownStream:
         self._text = ""  # what is not printed for good
         self._shown: list[str] = []  # its lines that are on the screen and can be redrawn
         self._gone = 0  # its lines that have left the screen
-        self._next = 0.0
+        self._began = time.monotonic()
+        self._next = 0.0  # when to draw again
 
     def push(self, piece: str) -> None:
         """Append a piece of the text."""
@@ -52,6 +54,13 @@ class MarkdownStream:
             self._draw(settled(self._text))
             end = time.monotonic()
             self._next = end + max(_FRAME, 4 * (end - start))
+
+    def reading(self, done: int, total: int) -> None:
+        """Say how much of a long prompt has been read; the answer takes the line's place."""
+        if done < total and time.monotonic() - self._began > _PATIENCE:
+            lines = ["", f"reading {done / total:.0%}"]
+            self._paint(lines)
+            self._shown = lines
 
     def finish(self) -> None:
         """Print what is left for good."""
@@ -72,13 +81,12 @@ class MarkdownStream:
         same = 0
         while same < min(len(lines), len(self._shown)) and lines[same] == self._shown[same]:
             same += 1
-        if same == len(lines) == len(self._shown):
-            return
         up = len(self._shown) - same
-        begin, end = _SYNCHRONISED
-        erase = f"\x1b[{up}A\r\x1b[J" if up else ""
-        self._out.write(begin + erase + "".join(line + "\n" for line in lines[same:]) + end)
-        self._out.flush()
+        if up or lines[same:]:
+            begin, end = _SYNCHRONISED
+            erase = f"\x1b[{up}A\r\x1b[J" if up else ""
+            self._out.write(begin + erase + "".join(line + "\n" for line in lines[same:]) + end)
+            self._out.flush()
 
     def _lines(self, text: str) -> list[str]:
         """The text as styled lines, one blank line before every block."""
