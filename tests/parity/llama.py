@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from parity.checkpoint import Case, rope
 
-SHORT = {"original_max_position_embeddings": 64}
-LLAMA_3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, **SHORT}
-YARN = {"rope_type": "yarn", "factor": 4.0, **SHORT}
+TRAINED = "original_max_position_embeddings"
+LLAMA_3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, TRAINED: 64}
+YARN = {"rope_type": "yarn", "factor": 4.0, TRAINED: 1024}
 YARN_KEYS = {
     "rope.scaling.type": "yarn",
     "rope.scaling.factor": 4.0,
-    "rope.scaling.original_context_length": 64,
+    "rope.scaling.original_context_length": 1024,
 }
 BIASES = ("attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias")
 

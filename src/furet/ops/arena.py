@@ -57,12 +57,12 @@ def _heir_of(step: Instruction, out: Value) -> Value | None:
 
 
 def _first_gap(places: Iterable[tuple[int, int]], size: int) -> int:
-    """The lowest start at which `size` bytes overlap no place."""
+    """The lowest start at which `size` bytes overlap none of the places, which do not overlap either."""
     start = 0
     for begin, end in sorted(places):
         if begin - start >= size:
             break
-        start = max(start, end)
+        start = end
     return start
 
 
