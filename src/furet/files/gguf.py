@@ -86,6 +86,14 @@ class GGUF:
         _check_unchanged(shard)
         return np.frombuffer(shard.mapped, np.uint8, tensor.nbytes, tensor.offset)
 
+    def release(self, name: str) -> None:
+        """Give the memory of a tensor's pages back; its data stays readable, from the file again."""
+        tensor = self.tensors[name]
+        mapped = self._shards[tensor.shard].mapped
+        first = tensor.offset // mmap.PAGESIZE * mmap.PAGESIZE
+        if hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED, first, tensor.offset + tensor.nbytes - first)
+
     def check_unchanged(self) -> None:
         """Raise ModelFileError when a file was cut short or written to since it was opened (microseconds).
 

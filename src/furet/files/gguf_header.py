@@ -116,15 +116,15 @@ def read_header(
     cursor = _Cursor(held, len(held) if total_bytes is None else total_bytes, path)
     cursor.read_preamble()
     n_tensors = cursor.length()
+    cursor.check_count(n_tensors, cursor.wide + 17, MAX_TENSORS, "tensors")  # 1 byte of name, no dims
     n_keys = cursor.length()
     cursor.check_count(n_keys, cursor.wide + 6, MAX_KEYS, "metadata keys")  # 1 byte of key, type, 1 of value
-    cursor.check_count(n_tensors, cursor.wide + 17, MAX_TENSORS, "tensors")  # 1 byte of name, no dims
     metadata: dict[str, Value] = {}
     types: dict[str, ValueType] = {}
     for _ in range(n_keys):
         key = cursor.name(MAX_KEY, "metadata key")
         if key in metadata:
-            cursor.refuse(f"metadata key {key!r} occurs twice", _DAMAGED)
+            cursor.refuse(f"{key!r} occurs twice", _DAMAGED)
         cursor.field = key
         types[key] = cursor.value_type()
         metadata[key] = cursor.value(types[key], depth=1)
@@ -145,7 +145,7 @@ class _Cursor:
         self.field = ""
         self.version = 0
         self.order: ByteOrder = "little"
-        self.wide = 8  # bytes of a count or length
+        self.u32_layout = struct.Struct("<I")
         self.text_left = MAX_TEXT
         self.strings_left = MAX_STRINGS
         self.arrays_left = MAX_ARRAYS
@@ -165,7 +165,7 @@ class _Cursor:
         """Refuse a field that leads out of the file or the cap, or ask for a longer prefix."""
         if stop > self.total:
             left = self.total - self.begin
-            self.refuse(f"{stop - self.begin} bytes are wanted here, {left} are left", _INCOMPLETE)
+            self.refuse(f"{stop - self.begin} bytes are wanted here, {left} are left", _why_short(stop))
         if stop > MAX_HEADER:
             self.refuse(f"the header is larger than {MAX_HEADER} bytes", _DAMAGED)
         raise NeedMoreBytes(min(max(stop, 2 * len(self.data)), self.total, MAX_HEADER))
@@ -185,16 +185,15 @@ class _Cursor:
             hint = "a newer furet may read it, or the file is damaged"
             self.refuse(f"GGUF version {version}, wanted 1, 2 or 3", hint)
         self.version = version
-        self.wide = 4 if version == 1 else 8
-        self.length_layout = struct.Struct(MARK[self.order] + ("I" if version == 1 else "Q"))
+        mark, length = MARK[self.order], "I" if version == 1 else "Q"
+        self.u32_layout = struct.Struct(mark + "I")
+        self.length_layout = struct.Struct(mark + length)
+        self.wide = self.length_layout.size
+        self.row_layouts = [struct.Struct(f"{mark}{dims}{length}IQ") for dims in range(MAX_DIMS + 1)]
         self.field = "counts"
 
     def u32(self) -> int:
-        value: int = struct.unpack_from(MARK[self.order] + "I", self.data, self.take(4))[0]
-        return value
-
-    def u64(self) -> int:
-        value: int = struct.unpack_from(MARK[self.order] + "Q", self.data, self.take(8))[0]
+        value: int = self.u32_layout.unpack_from(self.data, self.take(4))[0]
         return value
 
     def length(self) -> int:
@@ -270,6 +269,8 @@ class _Cursor:
     def string_array(self, count: int) -> StringArray:
         """Walk over `count` strings, proving that each lies within the file."""
         self.begin = at = self.at
+        if at + count * self.wide > self.ready:
+            self.beyond(at + count * self.wide)
         unpack, width = self.length_layout.unpack_from, self.wide
         data = self.data
         try:
@@ -296,13 +297,13 @@ class _Cursor:
         n_dims = self.u32()
         if n_dims > MAX_DIMS:
             self.refuse(f"{n_dims} dimensions, at most {MAX_DIMS} are allowed", _DAMAGED)
-        dims = tuple(self.length() for _ in range(n_dims))
+        layout = self.row_layouts[n_dims]
+        *dims, kind, offset = layout.unpack_from(self.data, self.take(layout.size))
         if 0 in dims:
-            self.refuse(f"a dimension of {list(dims)} is zero", _DAMAGED)
-        kind = self.u32()
+            self.refuse(f"a dimension of {dims} is zero", _DAMAGED)
         if kind not in _TENSOR_TYPES:
             self.refuse_type(kind)
-        return name, begin, _TENSOR_TYPES[kind], dims[::-1], self.u64()
+        return name, begin, _TENSOR_TYPES[kind], tuple(dims[::-1]), offset
 
     def refuse_type(self, kind: int) -> NoReturn:
         if kind in _ELSEWHERE:
@@ -315,6 +316,10 @@ class _Cursor:
 
 _VALUE_TYPES = {int(kind): kind for kind in ValueType}
 _TENSOR_TYPES = {int(kind): kind for kind in TensorType}
+
+
+def _why_short(wanted_bytes: int) -> str:
+    return _INCOMPLETE if wanted_bytes < 1 << 44 else _DAMAGED  # there is no file of 16 TB
 
 
 def _alignment(cursor: _Cursor, metadata: Mapping[str, Value]) -> int:
@@ -343,7 +348,7 @@ def _placed(cursor: _Cursor, rows: list[Row], alignment: int, shard: int) -> dic
         nbytes = kind.row_bytes(columns) * math.prod(shape[:-1])
         if base + offset + nbytes > cursor.total:
             end = f"data ends at byte {base + offset + nbytes}, the file at {cursor.total}"
-            cursor.refuse(f"{kind.name} {list(shape)}: {end}", _INCOMPLETE)
+            cursor.refuse(f"{kind.name} {list(shape)}: {end}", _why_short(offset + nbytes))
         tensors[name] = TensorInfo(name, kind, shape, base + offset, nbytes, shard)
     _check_overlap(cursor, tensors)
     return tensors
