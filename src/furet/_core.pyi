@@ -28,6 +28,12 @@ def scratch_bytes(threads: int) -> int:
 def decode(data: NDArray[np.uint8], type: int, count: int) -> NDArray[np.float32]:
     """Decode `count` values (whole blocks) with the portable decoder."""
 
+def measure_bandwidth(threads: int, bytes: int, seconds: float) -> float:
+    """Bytes per second that so many threads read from `bytes` of memory, the best of some passes."""
+
+def measure_int8_peak(threads: int, seconds: float) -> float:
+    """int8 operations per second of the instruction set in use; a multiply and an add are two."""
+
 class Pool:
     """A pool of worker threads; the calling thread is worker 0. Workers spin briefly, then sleep."""
 
@@ -39,6 +45,12 @@ class Weight:
     """A view of one stored matrix [rows, columns]; keeps `data` (contiguous uint8, exactly rows * row bytes) alive."""
 
     def __init__(self, data: NDArray[np.uint8], type: int, rows: int, columns: int) -> None: ...
+    def pack(self, pool: Pool) -> bool:
+        """Copy the weight into the order in which `linear` reads it fastest and let go of `data`; results do not change.
+
+        Takes the bytes of the stored rows, rounded up to 16 rows. False for a type that has no such form; nothing changes then.
+        A weight must be packed before a program uses it.
+        """
     @property
     def rows(self) -> int: ...
     @property

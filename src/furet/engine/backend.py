@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from furet import _core
     from furet.engine.plan import Settings
     from furet.families.decoder import Decoder
+    from furet.files.gguf import GGUF
     from furet.ops import Source
 
 
@@ -44,24 +46,32 @@ class Backend(Protocol):
         """Append tokens to a cache; logits of those from `first_row` on go into out. [T] -> [R, V]"""
 
 
-def compile_backend(decoder: Decoder, source: Source, settings: Settings, context: int) -> Backend:
+def compile_backend(decoder: Decoder, file: GGUF, settings: Settings, context: int) -> Backend:
     """The backend that the settings name, ready to step."""
     chunk = min(settings.chunk, context)
     if settings.backend == "reference":
-        return ReferenceBackend(decoder, source, chunk)
-    return NativeBackend(decoder, source, chunk, settings.threads)
+        return ReferenceBackend(decoder, file, chunk)
+    return NativeBackend(decoder, file, chunk, settings)
 
 
 class NativeBackend:
-    """A traced program on the C++ core; a step runs without the GIL."""
+    """A traced program on the C++ core; a step runs without the GIL.
 
-    def __init__(self, decoder: Decoder, source: Source, chunk: int, threads: int) -> None:
+    Matrices are packed into memory of their own, tensor by tensor, and the file's pages given back as it goes, so
+    that what is resident never exceeds the weights by more than one tensor; without `repack` they are read from the
+    mapped file. Pages of the embedding are given back after every step.
+    """
+
+    def __init__(self, decoder: Decoder, file: GGUF, chunk: int, settings: Settings) -> None:
         from furet import _core
         from furet.engine.plan import LOGITS_ROWS
         from furet.ops.native import compile
 
-        self._compiled = compile(decoder.forward, source, max_tokens=chunk, max_rows=min(LOGITS_ROWS, chunk))
-        self._pool = _core.Pool(threads)
+        self._file = file
+        self._pool = _core.Pool(settings.threads)
+        rows = min(LOGITS_ROWS, chunk)
+        pack = self._pack if settings.repack else _leave
+        self._compiled = compile(decoder.forward, file, max_tokens=chunk, max_rows=rows, pack=pack)
         self.vocab = self._compiled.vocab
         self.max_tokens = self._compiled.max_tokens
         self.max_rows = self._compiled.max_rows
@@ -73,6 +83,16 @@ class NativeBackend:
         ids = np.array(tokens, dtype=np.int32)
         rows = np.arange(first_row, len(ids), dtype=np.int32)
         self._compiled.program.step(self._pool, ids, [(cache, len(ids))], rows, out)
+        for name in self._compiled.looked_up:
+            self._file.release(name)
+
+    def _pack(self, name: str, weight: _core.Weight) -> None:
+        if weight.pack(self._pool):
+            self._file.release(name)
+
+
+def _leave(name: str, weight: _core.Weight) -> None:
+    """Keep a matrix as the file has it."""
 
 
 class ReferenceBackend:

@@ -41,6 +41,7 @@ def open_model(
     sequences: int = 1,
     chunk: int = CHUNK,
     backend: BackendName = "native",
+    repack: bool = True,
     offline: bool | None = None,
     progress: Progress | None = None,
 ) -> Loaded:
@@ -50,7 +51,7 @@ def open_model(
     from furet.files.store import resolve
     from furet.text.from_gguf import tokenizer_from_metadata
 
-    wanted = settings(context, sequences, chunk, threads, backend)
+    wanted = settings(context, sequences, chunk, threads, backend, repack)
     limit = budget(memory)
     path = resolve(str(ref), progress=progress, offline=offline)
     file = open_gguf(path)

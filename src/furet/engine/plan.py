@@ -69,6 +69,7 @@ class Settings:
     """What the memory depends on besides the model; all checked.
 
     context     tokens; None: USUAL_CONTEXT, or what the model was trained for, or what fits
+    repack      copy the weights into the order in which the kernels read them; otherwise read the mapped file
     """
 
     context: int | None = None
@@ -76,6 +77,7 @@ class Settings:
     chunk: int = CHUNK
     threads: int = 1
     backend: BackendName = "native"
+    repack: bool = True
 
     def __post_init__(self) -> None:
         for name, least, most in (("sequences", 1, 1024), ("chunk", 1, 8192), ("threads", 1, 1024)):
@@ -91,10 +93,16 @@ class Settings:
 
 
 def settings(
-    context: int | None, sequences: int, chunk: int, threads: int | None, backend: BackendName = "native"
+    context: int | None,
+    sequences: int,
+    chunk: int,
+    threads: int | None,
+    backend: BackendName = "native",
+    repack: bool = True,
 ) -> Settings:
     """The settings with the threads of this machine where none are given."""
-    return Settings(context, sequences, chunk, default_threads() if threads is None else threads, backend)
+    workers = default_threads() if threads is None else threads
+    return Settings(context, sequences, chunk, workers, backend, repack)
 
 
 def plan(

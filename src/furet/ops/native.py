@@ -1,7 +1,7 @@
 """The ops on the native core: a forward, traced and fused, becomes one `_core.Program`.
 
-Matrices stay where they are: the program reads them through the source's view of the file. Norms and biases
-are handed over as float32.
+Matrices stay where they are, and the program reads them through the source's view of the file, unless the caller
+packs them. Norms and biases are handed over as float32.
 """
 
 from __future__ import annotations
@@ -50,12 +50,14 @@ class Compiled:
 
     vocab           width of a row of logits
     cache_shape     what `_core.KVCache` of one sequence must hold
+    looked_up       names of the tensors of which a step reads single rows
     code            the instructions, for people and tests
     """
 
     program: _core.Program
     vocab: int
     cache_shape: CacheShape
+    looked_up: frozenset[str]
     max_tokens: int
     max_rows: int
     arena_bytes: int
@@ -69,12 +71,18 @@ class Compiled:
 
 
 def compile(
-    forward: Callable[[Ops[Value]], Value], source: Source, *, max_tokens: int, max_rows: int
+    forward: Callable[[Ops[Value]], Value],
+    source: Source,
+    *,
+    max_tokens: int,
+    max_rows: int,
+    pack: Callable[[str, _core.Weight], None] = lambda name, weight: None,
 ) -> Compiled:
     """Make the native program of a forward over the tensors of `source`.
 
     max_tokens  the most tokens of one step
     max_rows    the most rows of logits of one step
+    pack        called with the name and the weight of every matrix that a linear reads; may pack it
     raises      UnsupportedModel when a tensor is of a type that the native core cannot read
     """
     from furet import _core
@@ -82,16 +90,24 @@ def compile(
     code = lower(trace(forward))
     layout = lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows)
     program = _core.Program(max_tokens, max_rows, layout.bytes)
+    looked_up = {step.weight.name: step.weight for step in code if isinstance(step, Embed)}
+    multiplied = {t.name: t for step in code if isinstance(step, Linear) for t in step.weights}
     handles = _Handles(
         buffers=_buffers(program, code, layout),
-        matrices={t.name: _matrix(t, source) for t in _tensors(code) if len(t.shape) == 2},
+        tables_of_rows={name: _matrix(tensor, source) for name, tensor in looked_up.items()},
+        matrices={name: _matrix(tensor, source) for name, tensor in multiplied.items()},
         vectors={t.name: _vector(t, source) for t in _tensors(code) if len(t.shape) == 1},
         tables=_rope_tables(program, code, source),
     )
+    for name, weight in handles.matrices.items():
+        pack(name, weight)
     for step in code:
         _emit(program, step, handles)
     (logits,) = code[-1].writes
-    return Compiled(program, logits.width, cache_shape(code), max_tokens, max_rows, layout.bytes, code)
+    shape = cache_shape(code)
+    return Compiled(
+        program, logits.width, shape, frozenset(looked_up), max_tokens, max_rows, layout.bytes, code
+    )
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,7 @@ class _Handles:
     """What the core knows the values, tensors (by name) and angles of a program by."""
 
     buffers: Mapping[Value, int]
+    tables_of_rows: Mapping[str, _core.Weight]
     matrices: Mapping[str, _core.Weight]
     vectors: Mapping[str, NDArray[np.float32]]
     tables: Mapping[tuple[Rope, Tensor | None], int]
@@ -109,7 +126,7 @@ def _emit(program: _core.Program, step: Instruction, at: _Handles) -> None:
     place, matrix, vector = at.buffers, at.matrices, at.vectors
     match step:
         case Embed(weight, out):
-            program.embed(matrix[weight.name], place[out])
+            program.embed(at.tables_of_rows[weight.name], place[out])
         case TakeRows(x, out):
             program.take_rows(place[x], place[out])
         case RmsNorm(x, weight, eps, out):
