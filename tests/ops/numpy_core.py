@@ -239,7 +239,8 @@ class _Step:
         self.at(out)[:] = self.at(x)[self.wanted]
 
     def rms_norm(self, x: int, weight: Floats, eps: float, out: int) -> None:
-        groups = self.at(x).reshape(len(self.at(x)), -1, len(weight))
+        count, width = self.at(x).shape
+        groups = self.at(x).reshape(count, width // len(weight), len(weight))
         size = np.sqrt(np.mean(groups * groups, axis=-1, keepdims=True) + eps)
         self.at(out)[:] = (groups / size * weight).reshape(self.at(x).shape)
 

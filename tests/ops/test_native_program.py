@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,7 @@ MIXED = {"*": "Q4_K", "attn_v": "Q6_K", "ffn_up": "F16", "attn_output": "Q8_0"}
 QUANTISED = {"C": 256, "H": 4, "K": 2, "F": 512}
 
 
-def run(forward: Any, made: tiny.TinyModel, rows: list[int]) -> NDArray[np.float32]:
+def run(forward: Any, made: tiny.TinyModel, rows: Sequence[int]) -> NDArray[np.float32]:
     """Logits of TOKENS at the rows, on whichever core is `furet._core`. -> [R, V]"""
     from furet import _core
 
@@ -33,15 +34,17 @@ def run(forward: Any, made: tiny.TinyModel, rows: list[int]) -> NDArray[np.float
     return out
 
 
-def expected(forward: Any, made: tiny.TinyModel, rows: list[int]) -> NDArray[np.float64]:
+def expected(forward: Any, made: tiny.TinyModel, rows: Sequence[int]) -> NDArray[np.float64]:
     return reference.step(forward, reference.decoder(made), TOKENS, [(reference.Cache(), len(TOKENS))], rows)
 
 
-@pytest.mark.parametrize("rows", [list(range(len(TOKENS))), [11], [3, 0, 7]], ids=["all", "last", "some"])
+@pytest.mark.parametrize(
+    "rows", [range(len(TOKENS)), [11], [3, 0, 7], []], ids=["all", "last", "some", "none"]
+)
 @pytest.mark.parametrize("architecture", ["llama", "qwen2"])
 @pytest.mark.parametrize("types", ["F32", "Q8_0", MIXED], ids=["floats", "q8", "mixed"])
 def test_families_on_the_numpy_core(
-    stand_in: ModuleType, architecture: str, types: Any, rows: list[int]
+    stand_in: ModuleType, architecture: str, types: Any, rows: Sequence[int]
 ) -> None:
     made = tiny.model(architecture, types=types, **QUANTISED)
     forward = read_model(made).forward
@@ -112,6 +115,15 @@ def test_every_readable_type_on_the_native_core(architecture: str, kind: str) ->
     wanted = expected(forward, made, rows)
     error = np.sqrt(np.mean((run(forward, made, rows) - wanted) ** 2)) / wanted.std()
     assert error < (FLOAT_ERROR if TensorType[kind].block == 1 else Q8_ERROR)
+
+
+@pytest.mark.parametrize("rows", [[11], [3, 0, 7], []], ids=["last", "some", "none"])
+def test_wanted_rows_are_those_of_all_rows_on_the_native_core(rows: list[int]) -> None:
+    """To the bit, although the last layer then runs on other rows side by side."""
+    pytest.importorskip("furet._core")
+    made = tiny.model("llama", types=MIXED, **QUANTISED)
+    forward = read_model(made).forward
+    np.testing.assert_array_equal(run(forward, made, rows), run(forward, made, range(len(TOKENS)))[rows])
 
 
 @pytest.mark.parametrize("name", NAMES)

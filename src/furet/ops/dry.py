@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from furet.ops import Ops, Tensor
 from furet.ops.arena import lay_out
@@ -21,7 +22,7 @@ class Needs:
     """Bytes, each figure counted once for the whole model.
 
     weights     the tensors that the program reads, as stored
-    copies      float32 copies of norms and biases that are stored as something else
+    copies      norms and biases, once more, as the float32 that the core wants
     cache       keys and values of all sequences, when full
     arena       activations of the longest step
     logits      the array that a step writes
@@ -56,7 +57,7 @@ def needs(
     shape = cache_shape(code)
     return Needs(
         weights=weight_bytes(code),
-        copies=4 * sum(t.shape[0] for t in _tensors(code) if len(t.shape) == 1 and t.type.name != "F32"),
+        copies=4 * sum(tensor.shape[0] for tensor in _tensors(code) if len(tensor.shape) == 1),
         cache=sequences * _core.KVCache.bytes(*shape, context),
         arena=lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows).bytes,
         logits=4 * max_rows * _logits(code).width,
@@ -66,13 +67,7 @@ def needs(
 
 def weight_bytes(code: Sequence[Instruction]) -> int:
     """Stored bytes of all tensors that a program reads, a shared one counted once."""
-    sizes = 0
-    for tensor in _tensors(code):
-        rows = 1
-        for size in tensor.shape[:-1]:
-            rows *= size
-        sizes += rows * tensor.type.row_bytes(tensor.shape[-1])
-    return sizes
+    return sum(prod(t.shape[:-1]) * t.type.row_bytes(t.shape[-1]) for t in _tensors(code))
 
 
 def _tensors(code: Sequence[Instruction]) -> list[Tensor]:

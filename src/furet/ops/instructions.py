@@ -1,8 +1,8 @@
 """The flat program: one frozen dataclass per instruction, over values that are each written once.
 
-An instruction's fields say all: the names in `WRITTEN` hold the values it writes, those in `STORED` tensors of
-the model file, and other values are read. The first group of instructions mirrors the op list; the second exists
-only in the native program, made by `furet.ops.passes`.
+An instruction's fields say all: those in `WRITTEN` hold the values it writes, those in `STORED` tensors of
+the model file, and other values are read. The first group of instructions mirrors the op list; the second
+exists only in the native program, made by `furet.ops.passes`.
 """
 
 from __future__ import annotations
