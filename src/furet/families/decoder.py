@@ -112,6 +112,7 @@ def read_rope(f: Fields, head_dim: int, context: int, style: Style) -> Rope:
     base = f.number("rope.freq_base", 10_000.0)
     f.require(base > 1, "rope.freq_base", "a number above 1")
     factor = f.number("rope.scaling.factor", f.number("rope.scale_linear", 1.0))
+    f.expect("rope.scaling.attn_factor", 1.0, "an attention factor of its own is not supported")
     trained = f.integer("rope.scaling.original_context_length", context, low=1, high=MOST_TOKENS)
     match f.text("rope.scaling.type", "linear"):
         case "none":
