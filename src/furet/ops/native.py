@@ -1,7 +1,7 @@
 """The ops on the native core: a forward, traced and fused, becomes one `_core.Program`.
 
-Matrices stay where they are, and the program reads them through the source's view of the file, unless the caller
-packs them. Norms and biases are handed over as float32.
+Matrices stay where they are, and the program reads them through the source's view of the file, unless the
+caller packs them. Norms and biases are handed over as float32.
 """
 
 from __future__ import annotations
