@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 from furet.cli import options
@@ -57,6 +58,7 @@ def chat(
         for remark in (*loaded.notes, *conversation.notes):
             note(f"note: {remark}")
         if is_terminal(sys.stdin, sys.stdout):
+            import_module("furet.cli.markdown")  # now, and not while the first answer waits for it
             note(_banner(loaded))
             _converse(Talk(conversation, _show), typed(), forgiving=True)
         else:

@@ -14,13 +14,13 @@ import time
 from functools import cache
 from io import StringIO
 from itertools import pairwise
-from typing import TYPE_CHECKING, TextIO
+from typing import ClassVar, TextIO
+
+from markdown_it import MarkdownIt
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import Heading, Markdown, MarkdownElement
 
 from furet.cli.terminal import printable
-
-if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
-    from rich.markdown import Markdown
 
 _FRAME = 1 / 30
 _WIDEST = 100
@@ -33,8 +33,6 @@ class MarkdownStream:
     """Shows one text on a terminal of the given size; `push` its pieces, then `finish`."""
 
     def __init__(self, out: TextIO, terminal: os.terminal_size) -> None:
-        from rich.console import Console
-
         self._out = out
         self._rows = max(2, terminal.lines - 1)
         self._buffer = StringIO()
@@ -92,7 +90,7 @@ class MarkdownStream:
         """The text as styled lines, one blank line before every block."""
         lines: list[str] = []
         for block in _blocks(text):
-            self._console.print(_markdown(block))
+            self._console.print(_Markdown(block))
             rendered = self._buffer.getvalue().split("\n")
             self._buffer.seek(0)
             self._buffer.truncate()
@@ -120,19 +118,22 @@ def _blocks(text: str) -> list[str]:
 
 @cache
 def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt
-
     # Raw HTML is text: the renderer would drop it, and with it a part of the answer.
     return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
-def _markdown(text: str) -> Markdown:
-    from rich.markdown import Markdown
+class _Heading(Heading):
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.text  # to the left, as all text
 
-    result = Markdown("", code_theme="ansi_dark", hyperlinks=False)
-    result.parsed = _parser().parse(text)
-    for token in result.parsed:
-        for child in token.children or ():
-            if child.type == "softbreak":
-                child.type = "hardbreak"  # models mean their line breaks: verse, addresses
-    return result
+
+class _Markdown(Markdown):
+    elements: ClassVar[dict[str, type[MarkdownElement]]] = {**Markdown.elements, "heading_open": _Heading}
+
+    def __init__(self, text: str) -> None:
+        super().__init__("", code_theme="ansi_dark", hyperlinks=False)
+        self.parsed = _parser().parse(text)
+        for token in self.parsed:
+            for child in token.children or ():
+                if child.type == "softbreak":
+                    child.type = "hardbreak"  # models mean their line breaks: verse, addresses
