@@ -8,7 +8,9 @@
 //   int8  code[width]
 //   float scale[width / 32]
 //   float mid[width / 32]
-//   float sum32[width / 32]    the sum of the 32 values before rounding: meets a weight's min in groups of 32
+//   float sum32[width / 32]    sum of the 32 values as coded: meets a weight's min in groups of 32. (Before coding they sum to
+//                              something more exact, but a weight is scale * code + min, and taking the rounding of x out of
+//                              one part leaves the other uncancelled: measured, mean KL 0.0077 instead of 0.0010.)
 //   float sum16[width / 16]    the same over 16
 //   int32 bias32[width / 32]   -128 * sum of the codes: cancels the bias of signed weight codes that are stored unsigned
 //   int32 bias16[width / 16]

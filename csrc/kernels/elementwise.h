@@ -34,7 +34,7 @@ FURET_INLINE F32 silu_lanes(F32 x) { return div(x, add(splat(1.0f), exponential(
 // Block `b` of a q8 row of `width` from 32 floats (see activations.h). A NaN or infinity makes `mid` NaN, so it is not lost.
 FURET_INLINE void quantise_block(F32 x0, F32 x1, uint8_t* row, int64_t width, int64_t b) {
     const float highest = max_lanes(max(x0, x1)), lowest = -max_lanes(max(sub(zero(), x0), sub(zero(), x1)));
-    const float half0 = sum_lanes(x0), half1 = sum_lanes(x1), sum = half0 + half1;
+    const float sum = sum_lanes(x0) + sum_lanes(x1);
     const float mid = 0.5f * highest + 0.5f * lowest + (sum - sum);
     const float scale = highest / 254.0f - lowest / 254.0f, inverse = 1.0f / scale;
     // A block of equal values has no range, and in one of subnormal range the inverse overflows: `mid` alone stands for it.
@@ -48,9 +48,9 @@ FURET_INLINE void quantise_block(F32 x0, F32 x1, uint8_t* row, int64_t width, in
     const int32_t codes0 = sum_lanes(q0), codes1 = sum_lanes(q1);
     ((float*)out.scale)[0] = scale;
     ((float*)out.mid)[0] = mid;
-    ((float*)out.sum32)[0] = sum;
-    ((float*)out.sum16)[0] = half0;
-    ((float*)out.sum16)[1] = half1;
+    ((float*)out.sum32)[0] = scale * (float)(codes0 + codes1) + 32.0f * mid;
+    ((float*)out.sum16)[0] = scale * (float)codes0 + 16.0f * mid;
+    ((float*)out.sum16)[1] = scale * (float)codes1 + 16.0f * mid;
     ((int32_t*)out.bias32)[0] = -128 * (codes0 + codes1);
     ((int32_t*)out.bias16)[0] = -128 * codes0;
     ((int32_t*)out.bias16)[1] = -128 * codes1;
