@@ -178,7 +178,8 @@ def _missing_file(path: Path) -> NotFound:
     except OSError:
         return NotFound(f"{path}: no such file", f"there is no folder {path.parent}")
     close = get_close_matches(path.name, names, n=1)
-    return NotFound(f"{path}: no such file", f"did you mean {path.parent / close[0]}?" if close else "")
+    hint = f"did you mean {path.parent / close[0]}?" if close else "`furet ls` lists what is on this machine"
+    return NotFound(f"{path}: no such file", hint)
 
 
 def _files_in(folder: Path) -> str:
