@@ -91,12 +91,7 @@ def test_a_prompt_longer_than_the_context(furet: Furet, model: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [
-        (["--top-p", "2"], "top_p"),
-        (["--memory", "lots"], "memory"),
-        (["-t", "0"], "threads"),
-        (["-c", "0"], "context"),
-    ],
+    [("--top-p 2", "top_p"), ("--memory lots", "memory"), ("-t 0", "threads"), ("-c 0", "context")],
 )
 def test_options_out_of_range(furet: Furet, model: Path, options: str, named: str) -> None:
     result = furet("run", model, "x", *options.split())
