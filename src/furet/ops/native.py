@@ -99,8 +99,9 @@ def compile(
         vectors={t.name: _vector(t, source) for t in _tensors(code) if len(t.shape) == 1},
         tables=_rope_tables(program, code, source),
     )
-    for name, weight in handles.matrices.items():
-        pack(name, weight)
+    # The largest first: a tensor and its packed copy are in memory together, best while little else is.
+    for name in sorted(multiplied, key=lambda name: -source.data(name).nbytes):
+        pack(name, handles.matrices[name])
     for step in code:
         _emit(program, step, handles)
     (logits,) = code[-1].writes
