@@ -115,7 +115,6 @@ class _Turn:
         if not self._model.leases.resume(self._lease):
             return self._fill(tokens, prefill=False)
         assert self._lease.session is not None
-        self._model.check()
         began = perf_counter()
         self._lease.session.extend(tokens[-1:], self._row)
         self._count_decode(perf_counter() - began)
@@ -155,7 +154,6 @@ class _Turn:
 
     def _between(self, total: int) -> Callable[[int], bool]:
         def go_on(done: int) -> bool:
-            self._model.check()
             if self._progress is not None:
                 self._progress(done, total)
             return self._wanted()
@@ -163,7 +161,8 @@ class _Turn:
         return go_on
 
     def _wanted(self) -> bool:
-        return not self._draft.cancelled.is_set()
+        self._model.check()
+        return not self._draft.cancelled
 
     def _count_decode(self, seconds: float) -> None:
         timings = self._draft.timings

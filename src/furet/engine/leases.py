@@ -69,6 +69,14 @@ class Leases:
             self._release(lease)
             self._changed.notify_all()
 
+    def clear(self) -> None:
+        """Take all sessions away for good."""
+        with self._changed:
+            for lease in list(self._held):
+                self._release(lease)
+            self._free.clear()
+            self._changed.notify_all()
+
     def _lease(self, tokens: Sequence[int]) -> Lease | None:
         if not self._free:
             self._take_from_sleeper()

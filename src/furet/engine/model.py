@@ -159,9 +159,13 @@ class Model:
 
     def check(self) -> None:
         """Raise what forbids the next step: the model was closed, or its file was changed."""
+        try:
+            self._file.check_unchanged()
+        except (OSError, ValueError):  # another thread has closed the file, or is about to say so
+            if not self._closed:
+                raise
         if self._closed:
             raise BadRequest("the model is closed", "load it again")
-        self._file.check_unchanged()
 
     def check_logits(self, logits: NDArray[np.float32]) -> None:
         """Raise ModelFileError for logits that are no numbers."""
@@ -177,7 +181,7 @@ class Model:
         """Give the memory back; requests that are running end with BadRequest."""
         self._closed = True
         with self._steps:  # a step that is running reads the file
-            self.leases = Leases([])
+            self.leases.clear()
             self._file.close()
 
     def __enter__(self) -> Self:
@@ -209,6 +213,8 @@ class Model:
 
 
 def _ids(tokens: Sequence[int], vocab: int) -> list[int]:
+    if isinstance(tokens, bytes | bytearray):
+        raise BadRequest("the prompt is bytes, wanted text or token ids", "decode it as UTF-8 first")
     try:
         ids = [index(token) for token in tokens]
     except TypeError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from threading import Event
 
 from furet.engine.answer import Completion, FinishReason, Piece, Timings
 from furet.errors import BadRequest
@@ -21,7 +20,8 @@ class Draft:
         self.logprobs: list[TokenLogprob] | None = [] if logprobs else None
         self.timings = Timings()
         self.finish_reason: FinishReason = "cancelled"  # until it is something better
-        self.cancelled = Event()
+        self.cancelled = False  # set by any thread, read between steps
+        self.ended = False
 
     def add(self, piece: Piece) -> Piece:
         """Note a piece and hand it on."""
@@ -59,15 +59,14 @@ class Stream(Iterator[Piece]):
         finished: Callable[[Completion], None] | None = None,
     ) -> None:
         self._draft = draft
-        self._pieces = self._run(pieces, finished)
-        self._ended = False
+        self._pieces = _watched(draft, pieces, finished)
 
     def __next__(self) -> Piece:
         return next(self._pieces)
 
     def cancel(self) -> None:
         """Make it end."""
-        self._draft.cancelled.set()
+        self._draft.cancelled = True
 
     def close(self) -> None:
         """End it now, on the thread that reads it."""
@@ -76,16 +75,19 @@ class Stream(Iterator[Piece]):
     @property
     def completion(self) -> Completion:
         """The whole answer, or as much as there was when it ended early; BadRequest before that."""
-        if not self._ended:
+        if not self._draft.ended:
             raise BadRequest("the answer is not complete", "read the stream to its end, or close it, first")
         return self._draft.completion()
 
-    def _run(
-        self, pieces: Generator[Piece, None, None], finished: Callable[[Completion], None] | None
-    ) -> Generator[Piece, None, None]:
-        try:
-            yield from pieces
-        finally:
-            self._ended = True
-            if finished is not None:
-                finished(self._draft.completion())
+
+def _watched(
+    draft: Draft, pieces: Generator[Piece, None, None], finished: Callable[[Completion], None] | None
+) -> Generator[Piece, None, None]:
+    """The pieces; however they end, the draft and `finished` learn of it."""
+    # No method of the stream: a generator that held its stream would not end when the stream is forgotten.
+    try:
+        yield from pieces
+    finally:
+        draft.ended = True
+        if finished is not None:
+            finished(draft.completion())
