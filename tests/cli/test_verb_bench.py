@@ -43,3 +43,9 @@ def test_work_counts_every_matrix_once(model: Path) -> None:
     matrices = 2 * (attention + ffn) + head
     assert work.operations == 2 * matrices
     assert work.bytes == 4 * (matrices + 5 * 64)
+
+
+@pytest.mark.parametrize(("option", "named"), [("--threads", "threads"), ("--repeat", "repeat")])
+def test_numbers_that_make_no_sense(furet: Furet, model: Path, option: str, named: str) -> None:
+    result = furet("bench", model, option, 0)
+    assert result.code == 2 and named in result.err and not result.out

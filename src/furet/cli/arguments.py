@@ -20,6 +20,8 @@ from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_
 
 from furet.errors import BadRequest
 
+_WORDS: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}  # what stands for a value on a help page
+
 
 class Argument:
     """A parameter given by its place."""
@@ -75,20 +77,19 @@ def _add(target: argparse.ArgumentParser, name: str, hint: Any, default: Any) ->
     if kind is bool:
         settings["action"] = "store_true"
     else:
-        settings |= _values(kind, default)
-        if place.metavar:
-            settings["metavar"] = place.metavar
+        settings |= _values(kind)
+        word = name.upper() if isinstance(place, Argument) else _WORDS.get(settings.get("type"))
+        settings["metavar"] = place.metavar or word
     if isinstance(place, Argument):
         if not required:
             settings["nargs"] = "?"
-        settings.setdefault("metavar", name.upper())
         target.add_argument(name, **settings)
     else:
         names = place.names or (f"--{name.replace('_', '-')}",)
         target.add_argument(*names, dest=name, required=required, **settings)
 
 
-def _values(kind: Any, default: Any) -> dict[str, Any]:
+def _values(kind: Any) -> dict[str, Any]:
     """argparse settings for a type: int, float, str, list[...] or Literal, each perhaps `| None`."""
     members = [member for member in get_args(kind) if member is not type(None)]
     if get_origin(kind) is Literal:
@@ -96,5 +97,5 @@ def _values(kind: Any, default: Any) -> dict[str, Any]:
     if get_origin(kind) is list:
         return {"action": "append", "type": members[0]}
     if members:
-        return _values(members[0], default)
+        return _values(members[0])
     return {"type": kind}

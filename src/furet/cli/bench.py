@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from furet.cli import options
 from furet.cli.arguments import Option
 from furet.cli.terminal import emit_json, note, table
+from furet.errors import BadRequest
 
 if TYPE_CHECKING:
     from furet.engine.answer import Timings
@@ -42,12 +43,16 @@ def bench(
       furet bench
       furet bench model.gguf --threads 1 --threads 2
     """
+    from furet.engine.plan import Settings
     from furet.engine.threads import default_threads
 
+    if repeat < 1:
+        raise BadRequest(f"repeat: got {repeat}, wanted at least 1")
+    counts = [Settings(threads=count).threads for count in threads or [default_threads()]]
     path = options.model_file(model)
     work = _work(path)
     results: list[dict[str, Any]] = []
-    for count in threads or [default_threads()]:
+    for count in counts:
         note(f"measuring with {count} threads")
         limits = _limits(count)
         for task, tokens, seconds in _measure(path, count, repeat):
