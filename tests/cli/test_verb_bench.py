@@ -22,7 +22,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_last_line_is_json(furet: Furet, model: Path) -> None:
     result = furet("bench", model, "--repeat", 1, "-t", 1, "-t", 2)
     found = json.loads(result.out.splitlines()[-1])
-    assert result.code == 0 and "measuring with 2 threads" in result.err
+    assert result.code == 0 and "measuring with --threads 2" in result.err
     tasks = [(each["task"], each["threads"]) for each in found["results"]]
     assert tasks == [(task, n) for n in (1, 2) for task in ("prefill 4", "prefill 8", "decode 3")]
     for each in found["results"]:

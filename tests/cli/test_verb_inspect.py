@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 from commandline import Furet
+
+from furet.dtypes import TensorType
 
 
 def test_json_has_everything(furet: Furet, model: Path) -> None:
@@ -56,6 +59,14 @@ def test_mixed_types(furet: Furet, tmp_path: Path) -> None:
     name = "blk.1.attn_q.weight"
     made.tensors[name], made.blocks[name] = other.tensors[name], other.blocks[name]
     assert "mixed types in attn_q.weight: 1 F32, 1 F16" in odd(furet, tmp_path, made)
+
+
+def test_a_type_without_kernels(furet: Furet, tmp_path: Path) -> None:
+    made = tiny.model("llama", tokenizer=True)
+    name = "blk.0.attn_q.weight"
+    blocks = np.zeros(64 * 64 * 8, np.uint8)
+    made.put(name, TensorType.F64, (64, 64), blocks)
+    assert "no kernels for F64" in odd(furet, tmp_path, made)
 
 
 def test_tokenizer_and_template(furet: Furet, tmp_path: Path) -> None:

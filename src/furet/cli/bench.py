@@ -53,7 +53,7 @@ def bench(
     work = _work(path)
     results: list[dict[str, Any]] = []
     for count in counts:
-        note(f"measuring with {count} threads")
+        note(f"measuring with --threads {count}")
         limits = _limits(count)
         for task, tokens, seconds in _measure(path, count, repeat):
             results.append({"task": task, "threads": count, **_rates(task, tokens, seconds, work, limits)})

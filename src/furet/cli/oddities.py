@@ -16,7 +16,7 @@ def oddities(model: GGUF) -> list[str]:
     """One sentence for each."""
     return [
         sentence
-        for find in (_family, _tokenizer, _special_tokens, _types, _layout)
+        for find in (_family, _kernels, _tokenizer, _special_tokens, _types, _layout)
         for sentence in find(model)
     ]
 
@@ -29,6 +29,15 @@ def _family(model: GGUF) -> Iterator[str]:
         read_model(model)
     except FuretError as error:
         yield f"does not run here: {error.message}"
+
+
+def _kernels(model: GGUF) -> Iterator[str]:
+    from furet import _core
+
+    known = set(_core.readable_types())
+    unknown = sorted({tensor.type.name for tensor in model.tensors.values() if tensor.type not in known})
+    if unknown:
+        yield f"does not run here: there are no kernels for {', '.join(unknown)}"
 
 
 def _tokenizer(model: GGUF) -> Iterator[str]:
