@@ -9,11 +9,12 @@
 
 namespace furet::FURET_ISA {
 
-// e^x to 2 ulp; 0 below -87, so that e^-inf = 0 and masked scores vanish exactly; e^0 = 1 exactly.
+// e^x to 2 ulp; 0 below -87, so that e^-inf = 0 and masked scores vanish exactly; e^0 = 1 exactly; NaN stays NaN, for which
+// the order of the arguments of min and max matters.
 // 2^n * p(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, p of degree 6 (Taylor).
 FURET_INLINE F32 exponential(F32 x) {
     const F32 low = splat(-87.0f);
-    const F32 bounded = min(max(x, low), splat(88.0f));
+    const F32 bounded = min(splat(88.0f), max(low, x));
     const I32 n = to_int_nearest(mul(bounded, splat(1.44269504f)));
     const F32 whole = to_float(n);
     F32 r = fma(whole, splat(-0.693359375f), bounded);

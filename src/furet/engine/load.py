@@ -47,6 +47,7 @@ def open_model(
 ) -> Loaded:
     """The parts of the model that `ref` names; the parameters are those of `furet.load`."""
     from furet.families import read_model
+    from furet.families.finite import check_finite
     from furet.files.gguf import open_gguf
     from furet.files.store import resolve
     from furet.text.from_gguf import tokenizer_from_metadata
@@ -59,6 +60,7 @@ def open_model(
         decoder = read_model(file, path)
         plan = make_plan(file, decoder, wanted, limit)
         require_fit(plan, path.name)
+        check_finite(file, path)
         with _naming(path):
             tokenizer = tokenizer_from_metadata(file.metadata)
         compiled = compile_backend(decoder, file, wanted, plan.context)
