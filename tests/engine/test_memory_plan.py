@@ -18,7 +18,7 @@ ASKED = "the budget asked for"
 
 @pytest.fixture(scope="module")
 def header():
-    """A model whose cache takes 8 KB a token: a budget can be chosen that fits some contexts and not others."""
+    """A model whose cache takes 8 KB a token: budgets can be chosen that fit some contexts only."""
     return tiny.model(C=256, H=8, K=8, F=512, L=8, keys={"context_length": 8192})
 
 

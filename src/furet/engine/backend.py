@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from furet.engine.plan import Settings
     from furet.families.decoder import Decoder
     from furet.files.gguf import GGUF
-    from furet.ops import Source
+    from furet.ops import Source, Tensor
 
 
 class Cache(Protocol):
@@ -57,9 +57,9 @@ def compile_backend(decoder: Decoder, file: GGUF, settings: Settings, context: i
 class NativeBackend:
     """A traced program on the C++ core; a step runs without the GIL.
 
-    Matrices are packed into memory of their own, tensor by tensor, and the file's pages given back as it goes, so
-    that what is resident never exceeds the weights by more than one tensor; without `repack` they are read from the
-    mapped file. Pages of the embedding are given back after every step.
+    Matrices are packed into memory of their own, tensor by tensor, and the file's pages given back as it goes;
+    without `repack` they are read from the mapped file. Rows of the embedding are read from the file as they are
+    needed: through the mapping, a row would make up to 2 MB around it count as this process's memory.
     """
 
     def __init__(self, decoder: Decoder, file: GGUF, chunk: int, settings: Settings) -> None:
@@ -69,9 +69,15 @@ class NativeBackend:
 
         self._file = file
         self._pool = _core.Pool(settings.threads)
-        rows = min(LOGITS_ROWS, chunk)
-        pack = self._pack if settings.repack else _leave
-        self._compiled = compile(decoder.forward, file, max_tokens=chunk, max_rows=rows, pack=pack)
+        self._rows = StepRows(file, chunk)
+        self._compiled = compile(
+            decoder.forward,
+            file,
+            max_tokens=chunk,
+            max_rows=min(LOGITS_ROWS, chunk),
+            pack=self._pack if settings.repack else _leave,
+            table=self._rows.table,
+        )
         self.vocab = self._compiled.vocab
         self.max_tokens = self._compiled.max_tokens
         self.max_rows = self._compiled.max_rows
@@ -80,15 +86,48 @@ class NativeBackend:
         return self._compiled.new_cache(capacity)
 
     def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
-        ids = np.array(tokens, dtype=np.int32)
-        rows = np.arange(first_row, len(ids), dtype=np.int32)
-        self._compiled.program.step(self._pool, ids, [(cache, len(ids))], rows, out)
-        for name in self._compiled.looked_up:
-            self._file.release(name)
+        self._rows.read(tokens)
+        places = np.arange(len(tokens), dtype=np.int32)
+        self._compiled.program.step(self._pool, places, [(cache, len(tokens))], places[first_row:], out)
 
     def _pack(self, name: str, weight: _core.Weight) -> None:
         if weight.pack(self._pool):
             self._file.release(name)
+
+
+class StepRows:
+    """The rows of the embedding that a step looks up, in the order of its tokens.
+
+    A program made over these tables takes places in the step for token ids.
+    """
+
+    def __init__(self, file: GGUF, max_tokens: int) -> None:
+        self._file = file
+        self._max_tokens = max_tokens
+        self._tables: list[tuple[Tensor, NDArray[np.uint8]]] = []  # [max_tokens, row bytes] each
+
+    def table(self, tensor: Tensor) -> _core.Weight:
+        """A weight of as many rows as a step has tokens, filled by `read`."""
+        from furet import _core
+        from furet.ops.native import require_readable
+
+        require_readable(tensor)
+        columns = tensor.shape[1]
+        rows = np.zeros((self._max_tokens, tensor.type.row_bytes(columns)), dtype=np.uint8)
+        self._tables.append((tensor, rows))
+        return _core.Weight(rows.reshape(-1), tensor.type, self._max_tokens, columns)
+
+    def read(self, tokens: Sequence[int]) -> None:
+        """Fetch the rows of a step's tokens."""
+        for tensor, rows in self._tables:
+            size = rows.shape[1]
+            for row, token in zip(rows, tokens, strict=False):
+                self._file.read(tensor.name, token * size, row.data)
+            if self._file.byteorder == "big":
+                from furet.files.gguf_endian import swapped
+
+                used = rows[: len(tokens)]
+                used[:] = swapped(tensor.type, used.reshape(-1)).reshape(used.shape)
 
 
 def _leave(name: str, weight: _core.Weight) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from furet.engine.backend import Backend, compile_backend
-from furet.engine.memory import budget
+from furet.engine.memory import budget, trim
 from furet.engine.plan import CHUNK, BackendName, Plan, make_plan, require_fit, settings
 from furet.errors import ModelFileError
 
@@ -63,6 +63,7 @@ def open_model(
         check_finite(file, path)
         with _naming(path):
             tokenizer = tokenizer_from_metadata(file.metadata)
+        trim()  # the vocabulary of a new model is built from several times its size
         compiled = compile_backend(decoder, file, wanted, plan.context)
         return Loaded(file, decoder.config, plan, compiled, tokenizer, wanted.threads)
     except BaseException:

@@ -194,11 +194,11 @@ def _rows(header: Header, decoder: Decoder, wanted: Settings) -> dict[str, int]:
         threads=wanted.threads,
     )
     rows = {
-        "weights": need.weights + need.copies,
+        "weights": need.weights - need.looked_up + need.copies,
         "KV cache": need.cache,
         # Generation holds one row of logits; `Model.logits` writes them into its caller's array.
         "activations": need.arena + need.scratch + need.logits // max_rows,
-        "tokenizer": tokenizer_bytes(header.metadata, decoder.config.vocab),
+        "tokenizer": tokenizer_bytes(decoder.config.vocab),
         "runtime": runtime_bytes(wanted.threads),
     }
     if wanted.backend == "reference":  # float64 for float16, and every weight decoded to float32

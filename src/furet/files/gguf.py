@@ -94,6 +94,20 @@ class GGUF:
         if hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED, first, tensor.offset + tensor.nbytes - first)
 
+    def read(self, name: str, offset: int, out: memoryview) -> None:
+        """Fill `out` with a tensor's bytes from `offset` on, without touching the mapping.
+
+        A few bytes read through the mapping may make megabytes around them count as this process's memory.
+        Raises ModelFileError when the file was cut short.
+        """
+        tensor = self.tensors[name]
+        shard = self._shards[tensor.shard]
+        assert offset + len(out) <= tensor.nbytes, f"{name} ends before byte {offset + len(out)}"
+        if not hasattr(os, "preadv"):
+            out[:] = shard.mapped[tensor.offset + offset : tensor.offset + offset + len(out)]
+        elif os.preadv(shard.file.fileno(), [out], tensor.offset + offset) != len(out):
+            raise _cut_short(shard.path)
+
     def check_unchanged(self) -> None:
         """Raise ModelFileError when a file was cut short or written to since it was opened (microseconds).
 

@@ -12,7 +12,7 @@ from math import prod
 
 from furet.ops import Ops, Tensor
 from furet.ops.arena import lay_out
-from furet.ops.instructions import Instruction, Value, cache_shape
+from furet.ops.instructions import Embed, Instruction, Value, cache_shape
 from furet.ops.passes import lower
 from furet.ops.trace import trace
 
@@ -22,6 +22,7 @@ class Needs:
     """Bytes, each figure counted once for the whole model.
 
     weights     the tensors that the program reads, as stored
+    looked_up   those among them of which a step reads single rows only
     copies      norms and biases, once more, as the float32 that the core wants
     cache       keys and values of all sequences, when full
     arena       activations of the longest step
@@ -30,6 +31,7 @@ class Needs:
     """
 
     weights: int
+    looked_up: int
     copies: int
     cache: int
     arena: int
@@ -56,7 +58,8 @@ def needs(
     code = lower(trace(forward))
     shape = cache_shape(code)
     return Needs(
-        weights=weight_bytes(code),
+        weights=sum(map(stored_bytes, _tensors(code))),
+        looked_up=sum(map(stored_bytes, _looked_up(code))),
         copies=4 * sum(tensor.shape[0] for tensor in _tensors(code) if len(tensor.shape) == 1),
         cache=sequences * _core.KVCache.bytes(*shape, context),
         arena=lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows).bytes,
@@ -65,13 +68,19 @@ def needs(
     )
 
 
-def weight_bytes(code: Sequence[Instruction]) -> int:
-    """Stored bytes of all tensors that a program reads, a shared one counted once."""
-    return sum(prod(t.shape[:-1]) * t.type.row_bytes(t.shape[-1]) for t in _tensors(code))
+def stored_bytes(tensor: Tensor) -> int:
+    """Bytes of a tensor in its file."""
+    return prod(tensor.shape[:-1]) * tensor.type.row_bytes(tensor.shape[-1])
 
 
 def _tensors(code: Sequence[Instruction]) -> list[Tensor]:
     return list({tensor.name: tensor for step in code for tensor in step.tensors}.values())
+
+
+def _looked_up(code: Sequence[Instruction]) -> list[Tensor]:
+    """The tensors that only `embed` reads: an embedding that is the head as well is not among them."""
+    elsewhere = {tensor.name for step in code if not isinstance(step, Embed) for tensor in step.tensors}
+    return [tensor for tensor in _tensors(code) if tensor.name not in elsewhere]
 
 
 def _logits(code: Sequence[Instruction]) -> Value:

@@ -77,12 +77,14 @@ def compile(
     max_tokens: int,
     max_rows: int,
     pack: Callable[[str, _core.Weight], None] = lambda name, weight: None,
+    table: Callable[[Tensor], _core.Weight] | None = None,
 ) -> Compiled:
     """Make the native program of a forward over the tensors of `source`.
 
     max_tokens  the most tokens of one step
     max_rows    the most rows of logits of one step
     pack        called with the name and the weight of every matrix that a linear reads; may pack it
+    table       gives the weight in which a step looks up its tokens' rows; default: the whole tensor
     raises      UnsupportedModel when a tensor is of a type that the native core cannot read
     """
     from furet import _core
@@ -94,7 +96,9 @@ def compile(
     multiplied = {t.name: t for step in code if isinstance(step, Linear) for t in step.weights}
     handles = _Handles(
         buffers=_buffers(program, code, layout),
-        tables_of_rows={name: _matrix(tensor, source) for name, tensor in looked_up.items()},
+        tables_of_rows={
+            name: table(tensor) if table else _matrix(tensor, source) for name, tensor in looked_up.items()
+        },
         matrices={name: _matrix(tensor, source) for name, tensor in multiplied.items()},
         vectors={t.name: _vector(t, source) for t in _tensors(code) if len(t.shape) == 1},
         tables=_rope_tables(program, code, source),
@@ -188,7 +192,8 @@ def _tensors(code: Sequence[Instruction]) -> Iterator[Tensor]:
     return (tensor for step in code for tensor in step.tensors)
 
 
-def _matrix(tensor: Tensor, source: Source) -> _core.Weight:
+def require_readable(tensor: Tensor) -> None:
+    """Raise UnsupportedModel for a tensor of a type that the native core cannot read."""
     from furet import _core
 
     if tensor.type not in _core.readable_types():
@@ -197,10 +202,16 @@ def _matrix(tensor: Tensor, source: Source) -> _core.Weight:
             f"tensor {tensor.name} is of type {tensor.type.name}, which the native core cannot read",
             hint=f"it reads {known}; convert the file to one of them",
         )
+
+
+def _matrix(tensor: Tensor, source: Source) -> _core.Weight:
+    from furet import _core
+
+    require_readable(tensor)
     weight = _core.Weight(stored.blocks(tensor, source), tensor.type, *tensor.shape)
     assert weight.quantised == is_quantised(tensor), f"{tensor.name}: core and passes disagree on its input"
     return weight
 
 
 def _vector(tensor: Tensor, source: Source) -> NDArray[np.float32]:
-    return np.ascontiguousarray(stored.decode(tensor, source))
+    return np.array(stored.decode(tensor, source))  # a copy: a view would keep pages of the file in memory
