@@ -55,6 +55,11 @@ def test_values_are_typed() -> None:
     assert found["stop"] == ["a", "b"] and found["kind"] == "b" and found["as_json"] is True
 
 
+def test_an_optional_argument_may_follow_options() -> None:
+    found = parse("x", "--rate", "2", "hello")
+    assert (found["text"], found["rate"]) == ("hello", 2.0)
+
+
 def test_two_dashes_end_the_options() -> None:
     assert parse("--", "x", "--json")["text"] == "--json"
 

@@ -42,7 +42,10 @@ class Option:
 
 def call(verb: Callable[..., None], arguments: Sequence[str]) -> None:
     """Parse the arguments and call the verb. Raises BadRequest for what its signature does not allow."""
-    verb(**vars(parser(verb).parse_args(arguments)))
+    reader = parser(verb)
+    # argparse gives up on an optional argument once options follow; reading them apart cures that, but loses `--`.
+    parse = reader.parse_args if "--" in arguments else reader.parse_intermixed_args
+    verb(**vars(parse(arguments)))
 
 
 def parser(verb: Callable[..., None]) -> argparse.ArgumentParser:
