@@ -125,6 +125,10 @@ def test_a_second_ctrl_c_interrupts() -> None:
         time.sleep(1)
 
 
+PROMPT = "\x1b[?2004h"  # what the editor sends when it begins to read
+ANSWER = "\x1b[?2026l"  # what the view sends after each drawing
+
+
 class Terminal:
     """`furet chat` on a terminal of its own."""
 
@@ -155,15 +159,15 @@ class Terminal:
 def test_on_a_terminal(model: Path) -> None:
     terminal = Terminal(str(model), "-n", "4", "--seed", "1")
     assert "context 256 tokens" in terminal.wait_for("/help lists")
-    terminal.wait_for("> ")
+    terminal.wait_for(PROMPT)
     terminal.type("the\r")
-    terminal.wait_for("\x1b[?2026l")  # an answer was drawn
-    terminal.wait_for("> ")
+    terminal.wait_for(ANSWER)
+    terminal.wait_for(PROMPT)
     terminal.type("/nonsense\r")
     terminal.wait_for("there is no command /nonsense")
     terminal.type("/stats\r")
     terminal.wait_for("answer 4 tokens")
-    terminal.wait_for("> ")
+    terminal.wait_for(PROMPT)
     terminal.type("\x03")
     terminal.wait_for("Ctrl-C again")
     terminal.type("/quit\r")
