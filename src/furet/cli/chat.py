@@ -83,10 +83,9 @@ def _converse(talk: Talk, messages: Iterator[str], *, forgiving: bool) -> None:
 
 
 def _banner(model: Model) -> str:
-    name = model.metadata.get("general.name") or model.path.stem
     threads = f"{model.threads} thread{'s' if model.threads > 1 else ''}"
     return (
-        f"{name} · context {model.context} tokens · {threads} · up to {size(model.memory.total)}\n"
+        f"{model.path.stem} · context {model.context} tokens · {threads} · up to {size(model.memory.total)}\n"
         "/help lists the commands, Ctrl-C stops an answer, Ctrl-D quits"
     )
 

@@ -45,8 +45,8 @@ def command(talk: Talk, line: str) -> str:
 def _help(talk: Talk, argument: str) -> None:
     note(table([(f"/{name}", summary) for name, (summary, _) in COMMANDS.items()]))
     note("")
-    note('Enter sends. For a new line: Alt-Enter, or \\ before Enter, or start with """ and end with it.')
-    note("Ctrl-C stops an answer or clears the line; twice on an empty line, or Ctrl-D, quits.")
+    note('Enter sends. A new line: Alt-Enter, or \\ then Enter, or anything between """ and """.')
+    note("Ctrl-C stops an answer or clears the line; Ctrl-D, or Ctrl-C twice, quits.")
 
 
 def _system(talk: Talk, argument: str) -> None:
