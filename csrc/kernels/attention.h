@@ -42,6 +42,11 @@ template <int NQ> static void score_keys(const AttentionArgs& a, const Query* qu
 // Scores to weights, in place; returns c, by which what was gathered so far shrinks.
 static float soften(const AttentionArgs& a, Query& query, int64_t from, float* scores) {
     const int64_t oldest = a.window > 0 ? query.position - a.window + 1 : 0;
+    // By position and not by score: a NaN among the scores must not make a block look empty.
+    if (from > query.position || from + kKeyBlock <= oldest) {
+        for (int i = 0; i < 4; ++i) store(scores + 16 * i, zero());
+        return 1.0f;
+    }
     if (from + kKeyBlock > query.position || from < oldest)
         for (int64_t j = 0; j < kKeyBlock; ++j)
             if (from + j > query.position || from + j < oldest) scores[j] = smallest();
@@ -50,10 +55,6 @@ static float soften(const AttentionArgs& a, Query& query, int64_t from, float* s
     for (int i = 1; i < 4; ++i) top = max(top, s[i]);
     const float block_top = max_lanes(top);
     const float m = block_top > query.top ? block_top : query.top;
-    if (m == smallest()) {
-        for (int i = 0; i < 4; ++i) store(scores + 16 * i, zero());
-        return 1.0f;
-    }
     float lane[16];
     store(lane, exponential(splat(query.top - m)));
     F32 sum = zero();
