@@ -40,10 +40,13 @@ int Program::buffer(int64_t width, Kind kind, Rows rows, int64_t offset) {
     require(width >= 1 && width <= (int64_t)1 << 31, "a buffer's width must be positive");
     require(kind != Kind::Q8 || width % kActivationBlock == 0, "a q8 buffer's width must be a multiple of 32");
     const int64_t bytes = buffer_row_bytes(kind, width);
-    const int64_t end = offset + bytes * (rows == Rows::Tokens ? max_tokens_ : max_rows_);
     require(offset >= 0 && offset % 64 == 0, "a buffer's offset must be a multiple of 64");
+    require(offset <= (int64_t)arena_bytes_, "buffer begins at byte " + std::to_string(offset) + " of an arena of " + std::to_string(arena_bytes_));
+    const int64_t end = offset + bytes * (rows == Rows::Tokens ? max_tokens_ : max_rows_);
     require(kind == Kind::Out || end <= (int64_t)arena_bytes_, "buffer ends at byte " + std::to_string(end) + " of an arena of " + std::to_string(arena_bytes_));
     require(kind != Kind::Out || rows == Rows::Rows, "the out buffer has rows of logits");
+    // It stands for the one array that a step is given, whose width is known.
+    for (const Buffer& other : buffers_) require(kind != Kind::Out || other.kind != Kind::Out, "a program has one out buffer");
     buffers_.push_back({width, kind, rows, offset, bytes});
     return (int)buffers_.size() - 1;
 }
@@ -72,6 +75,7 @@ void Program::check(const Instruction& instruction) const {
         require(at(a).width == at(b).width && at(a).rows == at(b).rows, std::string(who) + ": widths or rows differ");
     };
     auto is_float = [&](int id, const char* who) { require(at(id).kind == Kind::F32, std::string(who) + ": input must be f32"); };
+    auto of_tokens = [&](int id, const char* who) { require(at(id).rows == Rows::Tokens, std::string(who) + ": wants a row for each token"); };
     if (auto* i = std::get_if<Embed>(&instruction)) {
         require(at(i->out).kind == Kind::F32 && at(i->out).width == i->weight.columns && at(i->out).rows == Rows::Tokens, "embed: out must be f32 [tokens, columns]");
     } else if (auto* i = std::get_if<TakeRows>(&instruction)) {
@@ -106,17 +110,21 @@ void Program::check(const Instruction& instruction) const {
         }
     } else if (auto* i = std::get_if<Rope>(&instruction)) {
         is_float(i->x, "rope");
+        of_tokens(i->x, "rope");
         require(i->table >= 0 && (size_t)i->table < tables_.size(), "rope: there is no such table");
         require(i->head_dim > 0 && at(i->x).width % i->head_dim == 0, "rope: width is no multiple of head_dim");
         require(2 * tables_[(size_t)i->table].inverse_frequencies.size() <= (size_t)i->head_dim, "rope: more angles than the head has pairs");
     } else if (auto* i = std::get_if<Append>(&instruction)) {
         is_float(i->k, "attention");
         is_float(i->v, "attention");
+        of_tokens(i->k, "attention");
         same_shape(i->k, i->v, "attention");
     } else if (auto* i = std::get_if<Attention>(&instruction)) {
         is_float(i->q, "attention");
+        of_tokens(i->q, "attention");
         require(i->head_dim > 0 && i->head_dim <= kHeadLimit, "attention: head_dim must be 1 to " + std::to_string(kHeadLimit));
         require(i->kv_heads > 0 && i->heads % i->kv_heads == 0, "attention: heads must be a multiple of kv heads");
+        require(at(i->q).width == (int64_t)i->heads * i->head_dim, "attention: width is not heads times head_dim");
         require(i->window >= 0, "attention: window must not be negative");
         same_shape(i->q, i->out, "attention");
         require(writes_float(at(i->out)) || i->head_dim % kActivationBlock == 0, "attention: q8 output wants a head_dim that is a multiple of 32");
@@ -147,6 +155,7 @@ void Program::check(const Step& step) const {
     for (size_t r = 0; r < step.runs.size(); ++r) {
         const KVCache& cache = *step.runs[r].cache;
         require(step.runs[r].count >= 1, "a run has at least one token");
+        require(step.runs[r].count <= step.count, "a run has more tokens than the step");
         require(cache.length + step.runs[r].count <= cache.capacity, "the cache holds " + std::to_string(cache.capacity) + " tokens, " + std::to_string(cache.length + step.runs[r].count) + " are needed");
         for (size_t other = 0; other < r; ++other) require(step.runs[other].cache != &cache, "a sequence appears twice in one step");
         total += step.runs[r].count;
