@@ -18,15 +18,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 TEXT = Path(__file__).with_name("text.txt")
-WAYS = [(1, 128, True), (2, 128, True), (2, 1, True), (2, 7, True), (2, 64, True), (2, 256, True), (2, 64, False)]
+WAYS = [
+    (1, 128, True),
+    (2, 128, True),
+    (2, 1, True),
+    (2, 7, True),
+    (2, 64, True),
+    (2, 256, True),
+    (2, 64, False),
+]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("models", nargs="+")
     parser.add_argument("--tokens", type=int, default=256)
     options = parser.parse_args()
-    results = [{"model": Path(model).name, "differences": compare(model, options.tokens)} for model in options.models]
+    results = [
+        {"model": Path(model).name, "differences": compare(model, options.tokens)} for model in options.models
+    ]
     print(json.dumps({"benchmark": "determinism", "tokens": options.tokens, "results": results}))
     return 1 if any(result["differences"] for result in results) else 0
 
@@ -46,14 +58,19 @@ def compare(model: str, count: int) -> list[str]:
     return differences
 
 
-def logits_and_answer(model: str, count: int, threads: int, chunk: int, packed: bool) -> tuple[NDArray[np.float32], list[int]]:
+def logits_and_answer(
+    model: str, count: int, threads: int, chunk: int, packed: bool
+) -> tuple[NDArray[np.float32], list[int]]:
     """The logits of every fourth token, and a greedy answer: fresh, then again with its prompt cached (which must agree)."""
     import furet
 
     with furet.load(model, threads=threads, chunk=chunk, repack=packed, context=count + 32) as loaded:
         tokens = loaded.tokenizer.encode(TEXT.read_text())[:count]
         logits = loaded.logits(tokens)[::4].copy()
-        answers = [loaded.generate(tokens[:64], max_tokens=16, temperature=0, ignore_eos=True).tokens for _ in range(2)]
+        answers = [
+            loaded.generate(tokens[:64], max_tokens=16, temperature=0, ignore_eos=True).tokens
+            for _ in range(2)
+        ]
         if answers[0] != answers[1]:
             raise SystemExit(f"{model}: an answer changed when its prompt was cached")
         return logits, list(answers[0])
