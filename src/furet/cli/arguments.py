@@ -43,7 +43,8 @@ class Option:
 def call(verb: Callable[..., None], arguments: Sequence[str]) -> None:
     """Parse the arguments and call the verb. Raises BadRequest for what its signature does not allow."""
     reader = parser(verb)
-    # argparse gives up on an optional argument once options follow; reading them apart cures that, but loses `--`.
+    # argparse gives up on an optional argument once options follow; reading them apart cures that,
+    # but does not know `--`.
     parse = reader.parse_args if "--" in arguments else reader.parse_intermixed_args
     verb(**vars(parse(arguments)))
 
