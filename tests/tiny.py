@@ -70,6 +70,9 @@ class TinyModel:
     def data(self, name: str) -> NDArray[np.uint8]:
         return self.blocks[name]
 
+    def read(self, name: str, offset: int, out: memoryview) -> None:
+        out[:] = self.blocks[name][offset : offset + len(out)].data
+
     def put(self, name: str, kind: TensorType, shape: tuple[int, ...], blocks: NDArray[np.uint8]) -> None:
         """Add a tensor, or replace one."""
         self.tensors[name] = TinyTensor(name, kind, shape)

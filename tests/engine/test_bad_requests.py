@@ -62,7 +62,7 @@ def test_an_empty_prompt_without_a_token_that_begins_a_text(load, tmp_path):
 
 def test_weights_that_are_not_finite(load, tmp_path):
     source = tiny.model(tokenizer=True)
-    source.blocks["blk.1.ffn_norm.weight"][:4] = [0, 0, 0xC0, 0x7F]
+    source.blocks["blk.1.ffn_down.weight"][4000:4004] = [0, 0, 0xC0, 0x7F]
     model = load(tiny.write(tmp_path / "nan.gguf", source))
     for ask in (model.generate, model.logits):
         with pytest.raises(ModelFileError, match=r"nan\.gguf: the logits are not finite"):

@@ -57,9 +57,8 @@ def compile_backend(decoder: Decoder, file: GGUF, settings: Settings, context: i
 class NativeBackend:
     """A traced program on the C++ core; a step runs without the GIL.
 
-    Matrices are packed into memory of their own, tensor by tensor, and the file's pages given back as it goes;
-    without `repack` they are read from the mapped file. Rows of the embedding are read from the file as they are
-    needed: through the mapping, a row would make up to 2 MB around it count as this process's memory.
+    Matrices are packed into memory of their own, tensor by tensor, and the file's pages given back as it
+    goes; without `repack` they stay in the mapped file. Rows of the embedding are read as they are needed.
     """
 
     def __init__(self, decoder: Decoder, file: GGUF, chunk: int, settings: Settings) -> None:
@@ -119,15 +118,11 @@ class StepRows:
 
     def read(self, tokens: Sequence[int]) -> None:
         """Fetch the rows of a step's tokens."""
-        for tensor, rows in self._tables:
-            size = rows.shape[1]
-            for row, token in zip(rows, tokens, strict=False):
-                self._file.read(tensor.name, token * size, row.data)
-            if self._file.byteorder == "big":
-                from furet.files.gguf_endian import swapped
+        from furet.ops.stored import read_row
 
-                used = rows[: len(tokens)]
-                used[:] = swapped(tensor.type, used.reshape(-1)).reshape(used.shape)
+        for tensor, rows in self._tables:
+            for row, token in zip(rows, tokens, strict=False):
+                read_row(tensor, self._file, token, row)
 
 
 def _leave(name: str, weight: _core.Weight) -> None:

@@ -1,7 +1,7 @@
 """What surrounds a model in memory: estimates, measured, and kept in this one place.
 
-`benchmarks/plan_accuracy.py` compares the plan with the peak of a fresh process; the constants are set so that
-the plan is never below it, even when a vocabulary is seen for the first time, and at most a twentieth above.
+`benchmarks/plan_accuracy.py` compares the plan with the peak of a fresh process; the constants are set so
+that the plan is never below it, even when a vocabulary is seen for the first time, and at most 5 % above.
 """
 
 from __future__ import annotations

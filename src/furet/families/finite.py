@@ -8,7 +8,7 @@ import numpy as np
 
 from furet.errors import ModelFileError
 from furet.ops import Source
-from furet.ops.stored import blocks
+from furet.ops.stored import first_row
 
 
 def check_finite(source: Source, path: str | Path | None = None) -> None:
@@ -17,10 +17,8 @@ def check_finite(source: Source, path: str | Path | None = None) -> None:
     Every token passes the vectors, norms and biases; of matrices, more than a row each would mean to read the
     whole file before the first answer.
     """
-    from furet import quant
-
     for tensor in source.tensors.values():
-        values = quant.decode(tensor.type, blocks(tensor, source, rows=1), tensor.shape[-1:])
+        values = first_row(tensor, source)
         if not np.isfinite(values).all():
             at = int(np.argmin(np.isfinite(values)))
             raise ModelFileError(

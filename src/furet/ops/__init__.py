@@ -51,6 +51,8 @@ class Source(Header, Protocol):
     @property
     def byteorder(self) -> str: ...
     def data(self, name: str) -> NDArray[np.uint8]: ...
+    def read(self, name: str, offset: int, out: memoryview) -> None:
+        """Copy bytes of a tensor from `offset` on, leaving nothing but them in memory."""
 
 
 class Array(Protocol):

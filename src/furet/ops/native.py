@@ -214,4 +214,4 @@ def _matrix(tensor: Tensor, source: Source) -> _core.Weight:
 
 
 def _vector(tensor: Tensor, source: Source) -> NDArray[np.float32]:
-    return np.array(stored.decode(tensor, source))  # a copy: a view would keep pages of the file in memory
+    return stored.first_row(tensor, source)

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
 from furet.ops import Source, Tensor
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+
+def blocks(tensor: Tensor, source: Source) -> NDArray[np.uint8]:
+    """A tensor as little-endian blocks: a view where the file has them so, else a copy. -> [nbytes]"""
+    return _little_endian(tensor, source, source.data(tensor.name))
 
 
-def blocks(tensor: Tensor, source: Source, rows: int | None = None) -> NDArray[np.uint8]:
-    """The bytes of the first rows of a tensor (default: all), as little-endian blocks. -> [nbytes]
+def read_row(tensor: Tensor, source: Source, row: int, out: NDArray[np.uint8]) -> None:
+    """Copy one row of a tensor as little-endian blocks. -> [row bytes]
 
-    A view of the file where the file has them so, else a copy.
+    It is read, not looked at through the mapping of the file: there, a single byte may make two megabytes around
+    it count as memory of this process.
     """
-    data = source.data(tensor.name)
-    if rows is not None:
-        data = data[: rows * tensor.type.row_bytes(tensor.shape[-1])]
+    source.read(tensor.name, row * len(out), out.data)
+    out[:] = _little_endian(tensor, source, out)
+
+
+def first_row(tensor: Tensor, source: Source) -> NDArray[np.float32]:
+    """The values of a vector, or of the first row of a matrix."""
+    from furet import quant
+
+    columns = tensor.shape[-1]
+    row = np.empty(tensor.type.row_bytes(columns), dtype=np.uint8)
+    read_row(tensor, source, 0, row)
+    values: NDArray[np.float32] = quant.decode(tensor.type, row, (columns,))
+    return values
+
+
+def _little_endian(tensor: Tensor, source: Source, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if source.byteorder == "little":
         return data
     from furet.files.gguf_endian import swapped
