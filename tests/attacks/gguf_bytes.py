@@ -103,3 +103,45 @@ def sound(order: str = "<", version: int = 3) -> bytes:
 
 
 _TOKENS = ("<s>", "", b"\xe2\x96", "été")
+
+
+def number_fields(data: bytes) -> list[tuple[int, int]]:
+    """Every number in the header of a sound file: (position, bytes), found without the reader under test."""
+    order = "little" if data[4] else "big"
+    wide = 4 if 1 in (data[4], data[7]) else 8
+    fields: list[tuple[int, int]] = []
+    at = 4
+
+    def number(width: int) -> int:
+        nonlocal at
+        fields.append((at, width))
+        at += width
+        return int.from_bytes(data[at - width : at], order)
+
+    def text() -> None:
+        nonlocal at
+        count = number(wide)
+        at += count
+
+    def value(kind: int) -> None:
+        if kind == STRING:
+            text()
+        elif kind == ARRAY:
+            kind = number(4)
+            for _ in range(number(wide)):
+                value(kind)
+        else:
+            number({U8: 1, I8: 1, BOOL: 1, U16: 2, I16: 2, U64: 8, I64: 8, F64: 8}.get(kind, 4))
+
+    number(4)
+    n_tensors, n_keys = number(wide), number(wide)
+    for _ in range(n_keys):
+        text()
+        value(number(4))
+    for _ in range(n_tensors):
+        text()
+        for _ in range(number(4)):
+            number(wide)
+        number(4)
+        number(8)
+    return fields

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from unittest import mock
 
 from furet.errors import FuretError
-from furet.files import gguf_header
 from furet.files.gguf import GGUF, Header, NeedMoreBytes, NumberArray, StringArray, open_gguf, read_header
 
 
@@ -62,19 +59,3 @@ def in_pieces(data: bytes, first: int) -> Header:
         except NeedMoreBytes as more:
             assert wanted < more.wanted <= len(data)
             wanted = more.wanted
-
-
-def number_fields(data: bytes) -> Sequence[tuple[int, int]]:
-    """Where the numbers of a sound header are: (position, bytes), as the reader takes them."""
-    fields = []
-    take = gguf_header._Cursor.take
-
-    def noted(cursor: gguf_header._Cursor, count: int) -> int:
-        start = take(cursor, count)
-        if count in (1, 2, 4, 8):
-            fields.append((start, count))
-        return start
-
-    with mock.patch.object(gguf_header._Cursor, "take", noted):
-        read_header(data)
-    return fields

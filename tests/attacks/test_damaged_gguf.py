@@ -9,8 +9,8 @@ import random
 
 import numpy as np
 import pytest
-from gguf_bytes import sound
-from gguf_outcome import in_pieces, number_fields, outcome
+from gguf_bytes import number_fields, sound
+from gguf_outcome import in_pieces, outcome
 from mutate import mutated
 
 from furet.errors import FuretError
@@ -94,3 +94,9 @@ def test_what_is_accepted_of_damaged_files_the_gguf_package_reads_alike(tmp_path
         ]
         compared += 1
     assert compared > 50
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_fields_that_damage_aims_at_reach_to_the_end_of_the_header(seed):
+    *_, (at, width) = number_fields(seed)
+    assert at + width == read_header(seed).header_bytes
