@@ -47,7 +47,7 @@ class Chat:
     @property
     def messages(self) -> list[dict[str, str]]:
         """All messages, the system's first; those that the model no longer sees are among them."""
-        return [dict(message) for message in [*self._system(), *self._turns]]
+        return [{"role": each.role, "content": each.content} for each in [*self._system(), *self._turns]]
 
     def say(self, text: str, *, progress: Progress | None = None, **options: Unpack[Options]) -> Stream:
         """Say something and get the stream of the answer; both join the conversation when it ends.
@@ -106,12 +106,12 @@ class Chat:
         stops = (stops,) if isinstance(stops, str) else tuple(stops)
         merged: Options = {"max_tokens": None, **options, "stop": (*stops, *self.format.stops)}
         request = Request(**merged)
-        turns: list[Message] = [*before, {"role": "user", "content": text}]
+        turns = [*before, Message("user", text)]
 
         def finished(completion: Completion) -> None:
             self.last = completion
             if completion.text or completion.finish_reason != "cancelled":
-                self._turns = [*turns, {"role": "assistant", "content": completion.text}]
+                self._turns = [*turns, self._message(completion)]
 
         self._stream = self.model.answer(
             self._prompt(turns, request.max_tokens),
@@ -147,14 +147,19 @@ class Chat:
         return self._prompts.encode([*self._system(), *turns[first:]])
 
     def _system(self) -> list[Message]:
-        return [] if self.system is None else [{"role": "system", "content": self.system}]
+        return [] if self.system is None else [Message("system", self.system)]
+
+    def _message(self, completion: Completion) -> Message:
+        """The answer; with its tokens, unless a stop string was cut off that they still have."""
+        same = self.model.tokenizer.decode(completion.tokens) == completion.text
+        return Message("assistant", completion.text, tuple(completion.tokens) if same else ())
 
     def _last_turn(self) -> tuple[list[Message], str]:
         """The turns before the last one, and what was said in it."""
         self._settle()
         if not self._turns:
             raise BadRequest("nothing has been said yet")
-        return self._turns[:-2], self._turns[-2]["content"]
+        return self._turns[:-2], self._turns[-2].content
 
     def _settle(self) -> None:
         """End an answer that was not read to its end."""

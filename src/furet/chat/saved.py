@@ -34,7 +34,7 @@ def write(path: Path, saved: Saved) -> None:
         "version": VERSION,
         "model": saved.model,
         "system": saved.system,
-        "messages": [dict(message) for message in saved.messages],
+        "messages": [{"role": message.role, "content": message.content} for message in saved.messages],
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -87,7 +87,7 @@ def _checked(messages: Sequence[object], path: Path) -> Sequence[Message]:
         role = ROLES[place % 2]
         match message:
             case {"role": named, "content": str(content)} if named == role:
-                found.append({"role": role, "content": content})
+                found.append(Message(role, content))
             case _:
                 raise BadRequest(f"{path}: message {place + 1}: wanted one of the {role}, with content")
     if len(found) % 2:

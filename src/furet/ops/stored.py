@@ -16,8 +16,8 @@ def blocks(tensor: Tensor, source: Source) -> NDArray[np.uint8]:
 def read_row(tensor: Tensor, source: Source, row: int, out: NDArray[np.uint8]) -> None:
     """Copy one row of a tensor as little-endian blocks. -> [row bytes]
 
-    It is read, not looked at through the mapping of the file: there, a single byte may make two megabytes around
-    it count as memory of this process.
+    It is read, not looked at through the mapping of the file: there, a single byte may make two megabytes
+    around it count as memory of this process.
     """
     source.read(tensor.name, row * len(out), out.data)
     out[:] = _little_endian(tensor, source, out)
