@@ -1,4 +1,4 @@
-"""The native core: kernels, the program executor, the thread pool. Shapes use the axis letters of the glossary."""
+"""The native core: kernels, the program executor, the thread pool. Shapes in the letters of the glossary."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,7 +11,7 @@ Rows = Literal["tokens", "rows"]
 Style = Literal["interleaved", "halves"]
 
 def cpu() -> dict[str, object]:
-    """{"brand": str, "features": [str], "isas": [names this build has and this machine can run], "isa": the one in use}."""
+    """{"brand": str, "features": [str], "isas": [what this build has and this machine runs], "isa": in use}."""
 
 def set_isa(name: str) -> None:
     """Use another instruction set of `cpu()["isas"]`, for tests. Raises ValueError when it is not there."""
@@ -42,14 +42,14 @@ class Pool:
     def threads(self) -> int: ...
 
 class Weight:
-    """A view of one stored matrix [rows, columns]; keeps `data` (contiguous uint8, exactly rows * row bytes) alive."""
+    """A view of one stored matrix [rows, columns]; keeps `data` alive: uint8, exactly rows * row bytes."""
 
     def __init__(self, data: NDArray[np.uint8], type: int, rows: int, columns: int) -> None: ...
     def pack(self, pool: Pool) -> bool:
-        """Copy the weight into the order in which `linear` reads it fastest and let go of `data`; results do not change.
+        """Copy the weight into the order in which `linear` reads it fastest and let go of `data`.
 
-        Takes the bytes of the stored rows, rounded up to 16 rows. False for a type that has no such form; nothing changes then.
-        A weight must be packed before a program uses it.
+        Results do not change. It takes the bytes of the stored rows, rounded up to 16 rows. False for a type
+        that has no such form; nothing changes then. A weight must be packed before a program uses it.
         """
     @property
     def rows(self) -> int: ...
@@ -76,22 +76,28 @@ class KVCache:
 class Program:
     """A flat list of instructions over buffers of one arena, run in one call per step.
 
-    A buffer has `width` values per row; "tokens" buffers have one row per token of the step (at most max_tokens), "rows"
-    buffers one per row of logits asked for (at most max_rows). `offset` is its place in the arena, a multiple of 64.
-    The instruction methods check widths and kinds against each other and raise ValueError.
-    The buffer of kind "out" is the caller's array of logits; it has rows "rows" and takes no arena.
+    A buffer has `width` values per row; "tokens" buffers have one row per token of the step (at most
+    max_tokens), "rows" buffers one per row of logits asked for (at most max_rows). `offset` is its place in the
+    arena, a multiple of 64. The instruction methods check widths and kinds against each other and raise
+    ValueError. The buffer of kind "out" is the caller's array of logits; it has rows "rows" and takes no arena.
     """
 
     def __init__(self, max_tokens: int, max_rows: int, arena_bytes: int) -> None: ...
     def buffer(self, width: int, kind: Kind, rows: Rows, offset: int) -> int: ...
     def rope_table(self, inverse_frequencies: NDArray[np.float64], magnitude: float) -> int:
-        """Angles for `rope`: cos and sin of position * inverse_frequencies[i] [D/2], times magnitude. Made once per step in float64."""
+        """Angles for `rope`: cos and sin of position * inverse_frequencies[i] [D/2], times magnitude.
+
+        Made once per step, in float64.
+        """
     def embed(self, weight: Weight, out: int) -> None:
         """out[t] = row tokens[t] of weight, decoded."""
     def take_rows(self, x: int, out: int) -> None:
         """out[r] = x[rows[r]]: from a "tokens" buffer to a "rows" buffer."""
     def rms_norm(self, x: int, weight: NDArray[np.float32], eps: float, out: int) -> None:
-        """x / rms(x) * weight over groups of len(weight) values; width must be a multiple of it. `out` is f32 (may be x) or q8."""
+        """x / rms(x) * weight over groups of len(weight) values, of which width is a multiple.
+
+        `out` is f32 (may be x) or q8.
+        """
     def quantise(self, x: int, out: int) -> None:
         """f32 -> q8."""
     def linear(
@@ -102,11 +108,20 @@ class Program:
         outs: Sequence[int],
         residual: int = -1,
     ) -> None:
-        """outs[j] = x @ weights[j].T + biases[j] (+ residual, one weight only; outs[0] may be the residual itself)."""
+        """outs[j] = x @ weights[j].T + biases[j] (+ residual: one weight only; outs[0] may be the residual)."""
     def rope(self, x: int, head_dim: int, table: int, style: Style) -> None:
-        """Rotate, in place, the first 2 * len(inverse_frequencies) values of every head: pairs (2i, 2i+1) or (i, i + half)."""
-    def attention(self, q: int, k: int, v: int, layer: int, head_dim: int, scale: float, window: int, out: int) -> None:
-        """Append k, v to the layer's cache, then causal grouped-query attention over it. window 0: all. out [T, H*D] f32 or q8."""
+        """Rotate, in place, the first 2 * len(inverse_frequencies) values of every head.
+
+        Pairs are (2i, 2i+1) in style "interleaved" and (i, i + half) in "halves".
+        """
+    def attention(
+        self, q: int, k: int, v: int, layer: int, head_dim: int, scale: float, window: int, out: int
+    ) -> None:
+        """Append k, v to the layer's cache, then causal grouped-query attention over it. -> [T, H*D]
+
+        A query sees the last `window` positions, its own included; 0: all. `out` is f32, or q8 when head_dim is
+        a multiple of 32.
+        """
     def swiglu(self, gate: int, up: int, out: int) -> None:
         """silu(gate) * up; out is f32 or q8."""
     def silu(self, x: int, out: int) -> None: ...
@@ -122,8 +137,10 @@ class Program:
     ) -> None:
         """Run all instructions over T tokens without the GIL.
 
-        tokens  [T]; they belong to the sequences of `runs` in order: (cache, how many tokens); positions continue each cache
+        tokens  [T]; they belong to the sequences of `runs` in order: (cache, how many tokens); positions
+                continue each cache
         rows    [R] which tokens' logits are wanted
         out     [R, V]
-        raises  ValueError when T, R, a token id, or a cache's capacity is exceeded; the caches are then unchanged
+        raises  ValueError when T, R, a token id, or a cache's capacity is exceeded; the caches are then
+                unchanged
         """

@@ -58,7 +58,9 @@ class TensorType(IntEnum):
         """Bytes of one row of `columns` values; `columns` must be a whole number of blocks."""
         blocks, rest = divmod(columns, self.block)
         if rest:
-            raise ValueError(f"{self.name}: a row of {columns} values is not a whole number of {self.block}-value blocks")
+            raise ValueError(
+                f"{self.name}: a row of {columns} values is not a whole number of {self.block}-value blocks"
+            )
         return blocks * self.block_bytes
 
 
