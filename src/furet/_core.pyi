@@ -11,7 +11,7 @@ Rows = Literal["tokens", "rows"]
 Style = Literal["interleaved", "halves"]
 
 def cpu() -> dict[str, object]:
-    """{"brand": str, "features": [str], "isas": [what this build has and this machine runs], "isa": in use}."""
+    """{"brand": str, "features": [str], "isas": [those this machine can run], "isa": the one in use}."""
 
 def set_isa(name: str) -> None:
     """Use another instruction set of `cpu()["isas"]`, for tests. Raises ValueError when it is not there."""
@@ -77,9 +77,9 @@ class Program:
     """A flat list of instructions over buffers of one arena, run in one call per step.
 
     A buffer has `width` values per row; "tokens" buffers have one row per token of the step (at most
-    max_tokens), "rows" buffers one per row of logits asked for (at most max_rows). `offset` is its place in the
-    arena, a multiple of 64. The instruction methods check widths and kinds against each other and raise
-    ValueError. The buffer of kind "out" is the caller's array of logits; it has rows "rows" and takes no arena.
+    max_tokens), "rows" buffers one per row of logits asked for (at most max_rows). `offset` is its place in
+    the arena, a multiple of 64. The instruction methods check widths and kinds against each other and raise
+    ValueError. The buffer of kind "out" is the caller's array of logits; it has rows "rows", and no arena.
     """
 
     def __init__(self, max_tokens: int, max_rows: int, arena_bytes: int) -> None: ...
@@ -108,7 +108,7 @@ class Program:
         outs: Sequence[int],
         residual: int = -1,
     ) -> None:
-        """outs[j] = x @ weights[j].T + biases[j] (+ residual: one weight only; outs[0] may be the residual)."""
+        """outs[j] = x @ weights[j].T + biases[j] (+ residual: one weight only; outs[0] may be it)."""
     def rope(self, x: int, head_dim: int, table: int, style: Style) -> None:
         """Rotate, in place, the first 2 * len(inverse_frequencies) values of every head.
 
@@ -119,8 +119,8 @@ class Program:
     ) -> None:
         """Append k, v to the layer's cache, then causal grouped-query attention over it. -> [T, H*D]
 
-        A query sees the last `window` positions, its own included; 0: all. `out` is f32, or q8 when head_dim is
-        a multiple of 32.
+        A query sees the last `window` positions, its own included; 0: all. `out` is f32, or q8 when head_dim
+        is a multiple of 32.
         """
     def swiglu(self, gate: int, up: int, out: int) -> None:
         """silu(gate) * up; out is f32 or q8."""
