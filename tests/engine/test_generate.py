@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tiny
 from tiny_prompt import PROMPT
 
 from furet.sample.chain import choose
@@ -151,3 +152,11 @@ def test_text_and_its_tokens_are_the_same_prompt(model):
 
 def test_numpy_token_ids_are_accepted(model):
     assert model.tokens(np.array(PROMPT, dtype=np.int64)) == PROMPT
+
+
+def test_a_big_endian_file_gives_the_same_answers(load, path, tmp_path):
+    source = tiny.model(tokenizer=True, types="Q8_0")
+    files = [tiny.write(tmp_path / f"{order}.gguf", source, byteorder=order) for order in ("big", "little")]
+    for backend in ("native", "reference"):
+        a, b = (load(file, backend=backend).logits(PROMPT) for file in files)
+        np.testing.assert_array_equal(a, b)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 import tiny
@@ -153,3 +156,17 @@ def _opened(path):
 def test_a_plan_of_nothing(tmp_path):
     with pytest.raises(BadRequest, match="directory"):
         plan(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_fresh_process_takes_no_more_than_planned(path):
+    """Nearly all of it is what surrounds a model; `benchmarks/plan_accuracy.py` checks real models, both ways."""
+    code = (
+        "import furet, json, sys; m = furet.load(sys.argv[1], threads=2)\n"
+        "m.generate([5] * 200, max_tokens=50, logprobs=5, ignore_eos=True)\n"
+        "peak = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
+        "print(json.dumps([int(peak) * 1024, m.memory.total]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    peak, total = json.loads(run.stdout)
+    assert total - 20_000_000 < peak <= total
