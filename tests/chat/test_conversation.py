@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
@@ -160,21 +161,23 @@ def test_a_message_longer_than_the_context(model):
     assert len(chat.messages) == 4
 
 
-def test_an_answer_in_the_making_on_another_thread(model):
-    chat = model.chat(max_tokens=200, ignore_eos=True)
-    stream = chat.say("A")
-    refused = []
+def test_nothing_is_said_while_another_thread_makes_an_answer(model):
+    chat = model.chat(**SHORT)
+    reading, go_on = Event(), Event()
 
-    def progress() -> str:
-        for n, _ in enumerate(stream):
-            if n == 3:
-                with ThreadPoolExecutor(1) as other:
-                    refused.append(other.submit(chat.messages.__len__).result())
-        return chat.messages[-1]["role"]
+    def progress(done: int, total: int) -> None:
+        reading.set()
+        go_on.wait(20)
 
+    stream = chat.say("A", progress=progress)
     with ThreadPoolExecutor(1) as thread:
-        assert thread.submit(progress).result() == "assistant"
-    assert refused == [0]
+        text = thread.submit(answer, stream)
+        reading.wait(20)
+        for ask in (lambda: chat.say("B"), chat.undo, chat.clear):
+            with pytest.raises(BadRequest, match="being made"):
+                ask()
+        go_on.set()
+    assert [message["content"] for message in chat.messages] == ["A", text.result()]
 
 
 def test_chatml_is_used_when_a_file_has_its_tokens_but_no_template(make):

@@ -138,6 +138,22 @@ def test_an_interrupt_in_a_step_leaves_a_model_that_still_answers_right(load):
     assert model.generate(PROMPT * 2, seed=1, **ALONE).tokens == wanted
 
 
+def test_asking_from_within_a_prefill_is_an_error_and_no_deadlock(model):
+    def progress(done: int, total: int) -> None:
+        if done < total:
+            nested.append(model.generate(PROMPT, **ALONE).tokens)
+
+    nested = []
+    with pytest.raises(BadRequest, match="progress"):
+        model.generate([7, *PROMPT], progress=progress)
+    assert len(nested) == 1 and len(nested[0]) == 25
+
+
+def test_a_session_that_an_interrupt_left_behind_is_found_again(model):
+    assert model.leases.take(PROMPT) is not None
+    assert model.generate(PROMPT, **ALONE).tokens
+
+
 def test_close_while_others_compute(load):
     model = load()
 

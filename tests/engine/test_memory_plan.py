@@ -160,7 +160,7 @@ def test_a_plan_of_nothing(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_fresh_process_takes_no_more_than_planned(path):
-    """Nearly all of it is what surrounds a model; `benchmarks/plan_accuracy.py` checks real models, both ways."""
+    """Nearly all of it is what surrounds a model; `benchmarks/plan_accuracy.py` checks real models."""
     code = (
         "import furet, json, sys; m = furet.load(sys.argv[1], threads=2)\n"
         "m.generate([5] * 200, max_tokens=50, logprobs=5, ignore_eos=True)\n"

@@ -14,6 +14,7 @@ from furet.engine.answer import Piece
 from furet.engine.leases import Lease, Leases
 from furet.engine.request import Request
 from furet.engine.stream import Draft
+from furet.errors import BadRequest
 from furet.sample.chain import choose
 from furet.sample.draws import uniform
 from furet.sample.logprobs import token_logprob
@@ -139,7 +140,7 @@ class _Turn:
         assert self._lease.session is not None
         held = min(self._lease.session.common(tokens), len(tokens) - 1)
         began = perf_counter()
-        if not self._lease.session.fill(tokens, self._row, self._between(len(tokens))):
+        if not self._lease.session.fill(tokens, self._row, self._between(self._lease, len(tokens))):
             return False
         took = perf_counter() - began
         if not prefill:
@@ -152,10 +153,12 @@ class _Turn:
             self._progress(len(tokens), len(tokens))
         return True
 
-    def _between(self, total: int) -> Callable[[int], bool]:
+    def _between(self, lease: Lease, total: int) -> Callable[[int], bool]:
         def go_on(done: int) -> bool:
             if self._progress is not None:
                 self._progress(done, total)
+            if lease.session is None:
+                raise BadRequest("progress: the model was asked for something else while it read this prompt")
             return self._wanted()
 
         return go_on

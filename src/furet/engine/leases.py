@@ -41,8 +41,8 @@ class Leases:
         """Wait for a session, if possible one that holds the beginning; None when `wanted` turns false."""
         ticket = object()
         with self._changed:
-            self._queue.append(ticket)
             try:
+                self._queue.append(ticket)
                 while wanted():
                     if self._queue[0] is ticket and (lease := self._lease(tokens)):
                         return lease
@@ -92,7 +92,8 @@ class Leases:
         me, now = get_ident(), monotonic()
         for lease in self._held:
             since = lease.resting_since
-            if since is not None and (lease.thread == me or now - since > PATIENCE):
+            # A thread that stands here computes with no other session, whatever an interrupt has left behind.
+            if lease.thread == me or (since is not None and now - since > PATIENCE):
                 self._release(lease)
                 return
 
