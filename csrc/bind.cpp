@@ -7,6 +7,7 @@
 
 #include <stdexcept>
 
+#include "checks.h"
 #include "cpu.h"
 #include "decode.h"
 #include "measure.h"
@@ -26,9 +27,7 @@ template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb
 using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using MaybeFloats = std::optional<In<float>>;
 
-void require(bool holds, const std::string& what) {
-    if (!holds) throw std::invalid_argument(what);
-}
+using furet::require;
 
 template <class T> T one_of(const std::string& name, std::initializer_list<std::pair<const char*, T>> table, const char* what) {
     for (const auto& [key, value] : table)

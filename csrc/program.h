@@ -85,16 +85,12 @@ public:
     int buffer(int64_t width, Kind kind, Rows rows, int64_t offset);
     int rope_table(std::vector<double> inverse_frequencies, double magnitude);
     void add(Instruction instruction);
-    int64_t width(int buffer) const { return at(buffer).width; }
+    int64_t width(int buffer) const;
     // Throws std::invalid_argument before anything is changed.
     void step(Pool& pool, Step step);
 
 private:
     friend class Worker;
-    const Buffer& at(int id) const;
-    void require(bool holds, const std::string& what) const;
-    void check(const Instruction& instruction) const;
-    void check(const Step& step) const;
     void fill_tables(const Step& step);
 
     int64_t max_tokens_, max_rows_;

@@ -1,0 +1,166 @@
+#include "checks.h"
+
+#include <stdexcept>
+
+#include "activations.h"
+
+namespace furet {
+namespace {
+
+bool holds_floats(const Buffer& b) { return b.kind != Kind::Q8; }
+
+std::string text(int64_t n) { return std::to_string(n); }
+
+}  // namespace
+
+void require(bool holds, const std::string& what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+
+const Buffer& Check::at(int id) const {
+    require(id >= 0 && (size_t)id < buffers_.size(), "there is no buffer " + text(id));
+    return buffers_[(size_t)id];
+}
+
+void Check::is_float(int id, const char* who) const {
+    require(at(id).kind == Kind::F32, std::string(who) + ": input must be f32");
+}
+
+void Check::of_tokens(int id, const char* who) const {
+    require(at(id).rows == Rows::Tokens, std::string(who) + ": wants a row for each token");
+}
+
+void Check::same_shape(int a, int b, const char* who) const {
+    require(at(a).width == at(b).width && at(a).rows == at(b).rows, std::string(who) + ": widths or rows differ");
+}
+
+void Check::all_float_of_one_shape(int a, int b, int c, const char* who) const {
+    for (int id : {a, b, c}) {
+        is_float(id, who);
+        same_shape(a, id, who);
+    }
+}
+
+void Check::operator()(const Embed& i) const {
+    const Buffer& out = at(i.out);
+    require(out.kind == Kind::F32 && out.width == i.weight.columns && out.rows == Rows::Tokens,
+            "embed: out must be f32 [tokens, columns]");
+}
+
+void Check::operator()(const TakeRows& i) const {
+    is_float(i.x, "take_rows");
+    require(at(i.out).kind == Kind::F32 && at(i.out).width == at(i.x).width, "take_rows: out must be f32 of the same width");
+    require(at(i.x).rows == Rows::Tokens && at(i.out).rows == Rows::Rows, "take_rows: from tokens to rows");
+}
+
+void Check::operator()(const RmsNorm& i) const {
+    is_float(i.x, "rms_norm");
+    same_shape(i.x, i.out, "rms_norm");
+    const int64_t group = (int64_t)i.weight.size();
+    require(group > 0 && at(i.x).width % group == 0, "rms_norm: width is no multiple of the weight's length");
+    require(holds_floats(at(i.out)) || group % kActivationBlock == 0, "rms_norm: q8 output wants groups of a multiple of 32");
+}
+
+void Check::operator()(const Quantise& i) const {
+    is_float(i.x, "quantise");
+    same_shape(i.x, i.out, "quantise");
+    require(at(i.out).kind == Kind::Q8, "quantise: out must be q8");
+}
+
+void Check::operator()(const Linear& i) const {
+    const Buffer& x = at(i.x);
+    require(!i.weights.empty() && i.weights.size() == i.outs.size() && i.weights.size() == i.biases.size(),
+            "linear: as many weights as biases and outs");
+    for (size_t j = 0; j < i.weights.size(); ++j) {
+        const Weight& w = i.weights[j];
+        const Buffer& out = at(i.outs[j]);
+        require(x.kind == (w.info->form == Form::Float ? Kind::F32 : Kind::Q8),
+                "linear: a quantised weight wants q8 input, a float weight f32");
+        require(x.width == w.columns, "linear: input width " + text(x.width) + " is not the weight's " + text(w.columns) + " columns");
+        require(holds_floats(out) && out.width == w.rows, "linear: out must be f32 and as wide as the weight has rows");
+        require(out.rows == x.rows, "linear: input and out rows differ");
+        require(i.biases[j].empty() || (int64_t)i.biases[j].size() == w.rows, "linear: bias length is not the weight's rows");
+    }
+    if (i.residual < 0) return;
+    require(i.weights.size() == 1, "linear: a residual goes with one weight");
+    is_float(i.residual, "linear residual");
+    same_shape(i.residual, i.outs[0], "linear residual");
+}
+
+void Check::operator()(const Rope& i) const {
+    is_float(i.x, "rope");
+    of_tokens(i.x, "rope");
+    require(i.table >= 0 && (size_t)i.table < tables_.size(), "rope: there is no such table");
+    require(i.head_dim > 0 && at(i.x).width % i.head_dim == 0, "rope: width is no multiple of head_dim");
+    require(2 * tables_[(size_t)i.table].inverse_frequencies.size() <= (size_t)i.head_dim,
+            "rope: more angles than the head has pairs");
+}
+
+void Check::operator()(const Append& i) const {
+    is_float(i.k, "attention");
+    is_float(i.v, "attention");
+    of_tokens(i.k, "attention");
+    same_shape(i.k, i.v, "attention");
+}
+
+void Check::operator()(const Attention& i) const {
+    is_float(i.q, "attention");
+    of_tokens(i.q, "attention");
+    same_shape(i.q, i.out, "attention");
+    require(i.head_dim > 0 && i.head_dim <= kHeadLimit, "attention: head_dim must be 1 to " + text(kHeadLimit));
+    require(i.kv_heads > 0 && i.heads % i.kv_heads == 0, "attention: heads must be a multiple of kv heads");
+    require(at(i.q).width == (int64_t)i.heads * i.head_dim, "attention: width is not heads times head_dim");
+    require(i.window >= 0, "attention: window must not be negative");
+    require(holds_floats(at(i.out)) || i.head_dim % kActivationBlock == 0,
+            "attention: q8 output wants a head_dim that is a multiple of 32");
+}
+
+void Check::operator()(const Swiglu& i) const {
+    is_float(i.gate, "swiglu");
+    is_float(i.up, "swiglu");
+    same_shape(i.gate, i.up, "swiglu");
+    same_shape(i.gate, i.out, "swiglu");
+}
+
+void Check::operator()(const Silu& i) const { all_float_of_one_shape(i.x, i.x, i.out, "silu"); }
+void Check::operator()(const Add& i) const { all_float_of_one_shape(i.a, i.b, i.out, "add"); }
+void Check::operator()(const Multiply& i) const { all_float_of_one_shape(i.a, i.b, i.out, "multiply"); }
+
+void check_step(const Step& step, int64_t max_tokens, int64_t max_rows) {
+    require(step.count >= 1 && step.count <= max_tokens, "a step takes 1 to " + text(max_tokens) + " tokens, not " + text(step.count));
+    require(step.row_count >= 0 && step.row_count <= max_rows, "at most " + text(max_rows) + " rows of logits a step");
+    int64_t total = 0;
+    for (size_t r = 0; r < step.runs.size(); ++r) {
+        const KVCache& cache = *step.runs[r].cache;
+        const int64_t count = step.runs[r].count;
+        require(count >= 1, "a run has at least one token");
+        require(count <= step.count, "a run has more tokens than the step");
+        require(cache.length + count <= cache.capacity,
+                "the cache holds " + text(cache.capacity) + " tokens, " + text(cache.length + count) + " are needed");
+        for (size_t other = 0; other < r; ++other)
+            require(step.runs[other].cache != &cache, "a sequence appears twice in one step");
+        total += count;
+    }
+    require(total == step.count, "the runs cover " + text(total) + " of " + text(step.count) + " tokens");
+    for (int64_t r = 0; r < step.row_count; ++r)
+        require(step.rows[r] >= 0 && step.rows[r] < step.count, "a row of logits is not a token of the step");
+}
+
+void check_step(const Step& step, const Instruction& instruction, const std::vector<Buffer>& buffers) {
+    if (auto* embed = std::get_if<Embed>(&instruction)) {
+        const int64_t vocabulary = embed->weight.rows;
+        for (int64_t t = 0; t < step.count; ++t)
+            require(step.tokens[t] >= 0 && step.tokens[t] < vocabulary,
+                    "token id " + text(step.tokens[t]) + " is not in a vocabulary of " + text(vocabulary));
+    } else if (auto* append = std::get_if<Append>(&instruction)) {
+        const int64_t width = buffers[(size_t)append->k].width;
+        for (const Run& run : step.runs) {
+            const KVCache& cache = *run.cache;
+            const bool fits = append->layer >= 0 && append->layer < cache.layers && append->head_dim == cache.head_dim &&
+                              width == (int64_t)cache.kv_heads * cache.head_dim;
+            require(fits, "the cache was made for another model");
+        }
+    }
+}
+
+}  // namespace furet
