@@ -6,9 +6,9 @@ llama.cpp lives in an environment of its own, so this takes two steps (the strin
     python      benchmarks/tokenizer_fuzz.py compare MODEL.gguf ids.txt
 
 `peer` needs llama-cpp-python; `compare` needs furet. Every string is encoded twice, with and without looking
-for special tokens, and the bytes of every token are compared too. A byte-level vocabulary is also compared with
-Hugging Face's own BPE. `compare` prints each difference, ends with a line of JSON, and exits with 1 if there
-was one.
+for special tokens, and the bytes of every token are compared too. A byte-level vocabulary is compared with
+Hugging Face's own BPE as well. `compare` prints each difference, ends with a line of JSON, and exits with 1
+if there was one.
 
     python benchmarks/tokenizer_fuzz.py vocabulary MODEL.gguf OUT.gguf --pre tekken
 

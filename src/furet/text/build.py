@@ -44,8 +44,8 @@ def _with_stops(metadata: Metadata, tokens: TokenList, vocabulary: Vocabulary) -
     if vocabulary.rules.eos_id is not None:
         stops.add(vocabulary.rules.eos_id)
     for token in likely_stops(tokens.ids):
-        # Text that merging arrives at ends nothing, whatever it looks like: Qwen's vocabulary learnt "</s>"
-        # from web pages, and stopping there would cut off an answer that writes HTML.
+        # What merges make is plain text, whatever it looks like: Qwen's vocabulary has "</s>", and its own
+        # tokenizer sees nothing special in it.
         if tokens.types[token] != TokenType.NORMAL or not np.any(vocabulary.merges.results == token):
             stops.add(token)
     tokens.types[list(stops)] = TokenType.CONTROL
