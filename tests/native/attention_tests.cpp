@@ -1,0 +1,208 @@
+// Attention against a softmax in double precision over the same float16 keys and values.
+#include <algorithm>
+
+#include "activations.h"
+#include "check.h"
+#include "half.h"
+
+namespace test {
+
+using namespace furet;
+
+namespace {
+
+struct Heads { int heads, kv_heads, dim; };
+
+// Queries of the tokens [start, start + tokens) over a cache that holds them and all before. What no query may see is NaN.
+class AttentionCase {
+public:
+    AttentionCase(Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random)
+        : heads(heads), start(start), tokens(tokens), window(window), capacity((start + tokens + 63) / 64 * 64),
+          padded((heads.dim + 15) / 16 * 16), scale(1 / std::sqrt((float)heads.dim)),
+          q(random_floats(tokens * heads.heads * heads.dim, random)), keys(exact<uint16_t>(heads.kv_heads * capacity * heads.dim)),
+          values(exact<uint16_t>(heads.kv_heads * capacity * padded)) {
+        std::fill_n(keys.get(), heads.kv_heads * capacity * heads.dim, (uint16_t)0x7e00);
+        std::fill_n(values.get(), heads.kv_heads * capacity * padded, (uint16_t)0x7e00);
+        for (int kv = 0; kv < heads.kv_heads; ++kv)
+            for (int64_t j = 0; j < start + tokens; ++j)
+                for (int d = 0; d < heads.dim; ++d) {
+                    key(kv, j, d) = float_to_half((float)random.uniform(-2, 2));
+                    value(kv, j, d) = float_to_half((float)random.uniform(-2, 2));
+                }
+    }
+
+    uint16_t& key(int kv, int64_t j, int d) { return keys[(size_t)(((kv * capacity + j / 16 * 16) * heads.dim) + 16 * d + j % 16)]; }
+    uint16_t& value(int kv, int64_t j, int d) { return values[(size_t)((kv * capacity + j) * padded + d)]; }
+    int64_t width() const { return heads.heads * heads.dim; }
+    const float* query(int64_t token, int head) const { return q.get() + token * width() + head * heads.dim; }
+
+    AttentionArgs args(RowOut out, int64_t out_stride) const {
+        return {q.get(), width(), keys.get(), values.get(), capacity, start, tokens, heads.heads, heads.kv_heads, heads.dim, scale, window, out, out_stride, width()};
+    }
+    std::unique_ptr<float[]> run(const Kernels& table) const {
+        auto out = exact<float>(tokens * width());
+        attend_all(table, args({out.get(), nullptr}, 4 * width()));
+        return out;
+    }
+    static void attend_all(const Kernels& table, const AttentionArgs& a) {
+        const int64_t rows = a.tokens * (a.heads / a.kv_heads);
+        for (int kv = 0; kv < a.kv_heads; ++kv)
+            for (int64_t first = 0; first < rows; first += table.query_tile) table.attend(a, kv, first, dirty_scratch());
+    }
+    void check(const float* y);
+
+    Heads heads;
+    int64_t start, tokens, window, capacity, padded;
+    float scale;
+    std::unique_ptr<float[]> q;
+    std::unique_ptr<uint16_t[]> keys, values;
+
+private:
+    void check_head(int64_t token, int head, const float* y);
+};
+
+// A score is D products and sums, so it is off by at most (D + 2) roundings (twice that unfused) of sum |q k|; the weight
+// e^(s - m) by as much relatively, twice (s and m), and 2 ulp; the sums over keys by one rounding a key, and by three for
+// each block of 64, where the running maximum may move.
+void AttentionCase::check_head(int64_t token, int head, const float* y) {
+    const int kv = head / (heads.heads / heads.kv_heads);
+    const int64_t position = start + token, oldest = window > 0 ? std::max<int64_t>(0, position - window + 1) : 0;
+    std::vector<double> score;
+    double top = -INFINITY, largest = 0;
+    for (int64_t j = oldest; j <= position; ++j) {
+        double sum = 0, magnitude = 0;
+        for (int d = 0; d < heads.dim; ++d) {
+            const double term = (double)query(token, head)[d] * half_to_float(key(kv, j, d));
+            sum += term;
+            magnitude += std::fabs(term);
+        }
+        score.push_back(sum * scale);
+        top = std::max(top, score.back());
+        largest = std::max(largest, magnitude * scale);
+    }
+    double total = 0;
+    for (double& s : score) total += s = std::exp(s - top);
+    const double seen = (double)score.size(), of_weight = 2 * 2 * (heads.dim + 2) * largest + 8;
+    const double relative = 1.01 * kRounding * (2 * of_weight + 2 * (2 * seen + 6 * (seen / 64 + 2)));
+    for (int d = 0; d < heads.dim; ++d) {
+        double wanted = 0, magnitude = 0;
+        for (int64_t j = oldest; j <= position; ++j) {
+            const double term = score[(size_t)(j - oldest)] / total * half_to_float(value(kv, j, d));
+            wanted += term;
+            magnitude += std::fabs(term);
+        }
+        CHECK_NEAR(y[d], wanted, relative * magnitude);
+    }
+}
+
+void AttentionCase::check(const float* y) {
+    for (int64_t t = 0; t < tokens; ++t)
+        for (int h = 0; h < heads.heads; ++h) check_head(t, h, y + t * width() + h * heads.dim);
+}
+
+// The queries one after the other, each over the cache as far as it was then written.
+void check_one_at_a_time(const Kernels& table, const AttentionCase& c, const float* y) {
+    for (int64_t t = 0; t < c.tokens; ++t) {
+        auto row = exact<float>(c.width());
+        AttentionArgs args = c.args({row.get(), nullptr}, 4 * c.width());
+        args.q += t * c.width();
+        args.start += t;
+        args.tokens = 1;
+        AttentionCase::attend_all(table, args);
+        CHECK(same_bits(row.get(), y + t * c.width(), 4 * c.width()));
+    }
+}
+
+void check_quantised_output(const Kernels& table, const AttentionCase& c, const float* y) {
+    if (c.heads.dim % 32) return;
+    const int64_t stride = q8_row_bytes(c.width());
+    auto rows = exact<uint8_t>(c.tokens * stride), wanted = exact<uint8_t>(stride);
+    AttentionCase::attend_all(table, c.args({nullptr, rows.get()}, stride));
+    for (int64_t t = 0; t < c.tokens; ++t) {
+        table.quantise(y + t * c.width(), c.width(), wanted.get());
+        CHECK(same_bits(rows.get() + t * stride, wanted.get(), 2 * c.width()));
+    }
+}
+
+void test_case(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random) {
+    AttentionCase c(heads, start, tokens, window, random);
+    for (const Kernels* table : tables) {
+        tally.where = std::string(table->name) + " attention " + std::to_string(heads.heads) + "/" + std::to_string(heads.kv_heads) + "x" + std::to_string(heads.dim) +
+                      " at " + std::to_string(start) + "+" + std::to_string(tokens) + " window " + std::to_string(window);
+        const auto y = c.run(*table);
+        c.check(y.get());
+        check_one_at_a_time(*table, c, y.get());
+        check_quantised_output(*table, c, y.get());
+    }
+}
+
+// One visible key has weight e^0 = 1 exactly, and is returned as it is.
+void test_single_key(const Tables& tables, Random& random) {
+    AttentionCase c({2, 1, 48}, 70, 1, 1, random);
+    for (const Kernels* table : tables) {
+        tally.where = std::string(table->name) + " attention to one key";
+        const auto y = c.run(*table);
+        for (int h = 0; h < 2; ++h)
+            for (int d = 0; d < 48; ++d) CHECK(y[(size_t)(48 * h + d)] == half_to_float(c.value(0, 70, d)));
+    }
+}
+
+// Scores far apart: the weights of all but the best vanish, and nothing overflows.
+void test_far_scores(const Tables& tables, Random& random) {
+    AttentionCase c({1, 1, 32}, 130, 1, 0, random);
+    for (int64_t j = 0; j <= 130; ++j)
+        for (int d = 0; d < 32; ++d) c.key(0, j, d) = float_to_half(j == 40 ? 60000.0f : -60000.0f);
+    for (int d = 0; d < 32; ++d) c.q[(size_t)d] = 1000;
+    for (const Kernels* table : tables) {
+        tally.where = std::string(table->name) + " attention with scores far apart";
+        const auto y = c.run(*table);
+        for (int d = 0; d < 32; ++d) CHECK(y[(size_t)d] == half_to_float(c.value(0, 40, d)));
+    }
+}
+
+// A NaN in a query, or in a key or value that it sees, must be seen in the result.
+void test_not_numbers(const Tables& tables, Random& random) {
+    for (int what = 0; what < 3; ++what)
+        for (int64_t at : {0, 15, 16, 63, 64, 90}) {
+            // A window that begins at the key, or all keys.
+            AttentionCase c({2, 1, 32}, 90, 1, at % 2 ? 91 - at : 0, random);
+            if (what == 0) c.q[(size_t)(at % 32)] = NAN;
+            if (what == 1) c.key(0, at, 5) = 0x7e00;
+            if (what == 2) c.value(0, at, 5) = 0x7e00;
+            for (const Kernels* table : tables) {
+                tally.where = std::string(table->name) + " attention with a NaN " + (what == 0 ? "query" : what == 1 ? "key" : "value");
+                const auto y = c.run(*table);
+                CHECK(std::isnan(y[5]));
+                if (what == 1) CHECK(std::isnan(y[6]) && std::isnan(y[37]));
+            }
+        }
+}
+
+}  // namespace
+
+void test_attention(const Tables& tables) {
+    Random random(41);
+    if (tally.quick) {
+        test_case(tables, {4, 2, 32}, 62, 5, 0, random);
+        test_case(tables, {3, 1, 20}, 0, 7, 3, random);
+    } else {
+        for (int dim : {16, 20, 32, 64, 80, 128}) {
+            test_case(tables, {6, 2, dim}, 61, 6, 0, random);
+            test_case(tables, {3, 3, dim}, 0, 5, 0, random);
+        }
+        for (int64_t start : {0, 1, 15, 16, 62, 63, 64, 65, 127, 128, 191, 200})
+            for (int64_t tokens : {1, 2, 13}) test_case(tables, {9, 3, 16}, start, tokens, 0, random);
+        for (int64_t window : {1, 5, 63, 64, 65, 100, 1000}) {
+            test_case(tables, {4, 2, 32}, 0, 70, window, random);
+            test_case(tables, {4, 1, 32}, 190, 5, window, random);
+        }
+        test_case(tables, {14, 2, 64}, 30, 70, 0, random);
+        test_case(tables, {1, 1, 1}, 3, 4, 0, random);
+        test_case(tables, {2, 1, kHeadLimit}, 10, 3, 0, random);
+    }
+    test_single_key(tables, random);
+    test_far_scores(tables, random);
+    test_not_numbers(tables, random);
+}
+
+}  // namespace test

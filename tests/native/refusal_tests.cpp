@@ -1,0 +1,181 @@
+// What a program refuses, with std::invalid_argument and before anything has changed.
+#include <limits>
+#include <stdexcept>
+
+#include "tiny_model.h"
+
+namespace test {
+
+using namespace furet;
+
+namespace {
+
+constexpr int64_t kHuge = std::numeric_limits<int64_t>::max();
+
+template <class Function> bool refuses(Function f) {
+    try {
+        f();
+    } catch (const std::invalid_argument& error) {
+        return error.what()[0] != 0;
+    }
+    return false;
+}
+
+void test_sizes() {
+    tally.where = "refused sizes";
+    CHECK(refuses([] { Program p(0, 1, 1024); }));
+    CHECK(refuses([] { Program p(furet::kMaxTokens + 1, 1, 1024); }));
+    CHECK(refuses([] { Program p(4, 0, 1024); }));
+    CHECK(refuses([] { Program p(4, 5, 1024); }));
+    Program p(4, 2, 1024);
+    CHECK(refuses([&] { p.buffer(0, Kind::F32, Rows::Tokens, 0); }));
+    CHECK(refuses([&] { p.buffer(-32, Kind::F32, Rows::Tokens, 0); }));
+    CHECK(refuses([&] { p.buffer(kHuge, Kind::F32, Rows::Tokens, 0); }));
+    CHECK(refuses([&] { p.buffer(33, Kind::Q8, Rows::Tokens, 0); }));
+    CHECK(refuses([&] { p.buffer(16, Kind::F32, Rows::Tokens, 32); }));
+    CHECK(refuses([&] { p.buffer(16, Kind::F32, Rows::Tokens, -64); }));
+    CHECK(refuses([&] { p.buffer(16, Kind::F32, Rows::Tokens, kHuge / 64 * 64); }));
+    CHECK(refuses([&] { p.buffer(65, Kind::F32, Rows::Tokens, 0); }));
+    CHECK(refuses([&] { p.buffer(16, Kind::F32, Rows::Tokens, 832); }));
+    CHECK(refuses([&] { p.buffer(16, Kind::Out, Rows::Tokens, 0); }));
+    CHECK(p.buffer(64, Kind::F32, Rows::Tokens, 0) == 0 && p.buffer(16, Kind::F32, Rows::Tokens, 768) == 1);
+    CHECK(p.buffer(7, Kind::Out, Rows::Rows, 0) == 2);
+    CHECK(refuses([&] { p.buffer(8, Kind::Out, Rows::Rows, 0); }));
+    CHECK(refuses([&] { p.rope_table({}, 1); }));
+    CHECK(refuses([&] { p.rope_table(std::vector<double>(kHeadLimit / 2 + 1), 1); }));
+    CHECK(p.width(0) == 64 && refuses([&] { p.width(3); }) && refuses([&] { p.width(-1); }));
+}
+
+// Buffers of every kind, for instructions that do not fit them.
+struct Misfits {
+    Program p{4, 2, 1 << 16};
+    int64_t offset = 0;
+    int f64 = buffer(64, Kind::F32), f32 = buffer(32, Kind::F32), f48 = buffer(48, Kind::F32);
+    int q64 = buffer(64, Kind::Q8), q32 = buffer(32, Kind::Q8);
+    int r64 = buffer(64, Kind::F32, Rows::Rows), r32 = buffer(32, Kind::F32, Rows::Rows);
+    int out = buffer(64, Kind::Out, Rows::Rows);
+    int table = p.rope_table({1, 0.5}, 1);
+    OddBytes bytes{64 * 64 * 4};
+
+    int buffer(int64_t width, Kind kind, Rows rows = Rows::Tokens) {
+        const int id = p.buffer(width, kind, rows, offset);
+        offset += buffer_row_bytes(kind, width) * 4;
+        return id;
+    }
+    Weight weight(Type type, int64_t rows, int64_t columns) {
+        const TypeInfo* info = type_info((int)type);
+        return {info, bytes.data(), nullptr, rows, columns, columns / info->block * info->bytes};
+    }
+    bool refuse(Instruction instruction) {
+        return refuses([&] { p.add(std::move(instruction)); });
+    }
+};
+
+void test_linear_misfits(Misfits& m) {
+    tally.where = "refused linear";
+    const Weight q = m.weight(Type::Q8_0, 32, 64), f = m.weight(Type::F32, 32, 64);
+    CHECK(m.refuse(Linear{m.f64, {q}, {{}}, {m.f32}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {f}, {{}}, {m.f32}, -1}));
+    CHECK(m.refuse(Linear{m.q32, {q}, {{}}, {m.f32}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {{}}, {m.f64}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {{}}, {m.q32}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {{}}, {m.r32}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {{}}, {m.out}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {Floats(31)}, {m.f32}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {{}}, {m.f32}, m.f64}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {{}}, {m.f32}, m.q32}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {{}}, {m.f32}, m.r32}));
+    CHECK(m.refuse(Linear{m.q64, {q, q}, {{}, {}}, {m.f32, m.f32}, m.f32}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {}, {m.f32}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {{}}, {}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {}, {}, {}, -1}));
+    CHECK(m.refuse(Linear{99, {q}, {{}}, {m.f32}, -1}));
+    CHECK(m.refuse(Linear{m.q64, {q}, {{}}, {99}, -1}));
+    CHECK(!m.refuse(Linear{m.q64, {q}, {Floats(32)}, {m.f32}, m.f32}));
+}
+
+void test_attention_misfits(Misfits& m) {
+    tally.where = "refused attention";
+    CHECK(m.refuse(Append{m.q64, m.f64, 0, 32}));
+    CHECK(m.refuse(Append{m.f64, m.q64, 0, 32}));
+    CHECK(m.refuse(Append{m.f64, m.f32, 0, 32}));
+    CHECK(m.refuse(Append{m.r64, m.r64, 0, 32}));
+    auto attention = [&](int q, int heads, int kv_heads, int dim, int64_t window, int out) { return m.refuse(Attention{q, 0, heads, kv_heads, dim, 1, window, out}); };
+    CHECK(attention(m.q64, 2, 1, 32, 0, m.f64));
+    CHECK(attention(m.f64, 2, 1, 32, 0, m.f32));
+    CHECK(attention(m.f64, 2, 1, 32, 0, m.r64));
+    CHECK(attention(m.r64, 2, 1, 32, 0, m.r64));
+    CHECK(attention(m.f64, 2, 1, 0, 0, m.f64));
+    CHECK(attention(m.f64, 2, 1, kHeadLimit + 1, 0, m.f64));
+    CHECK(attention(m.f64, 2, 0, 32, 0, m.f64));
+    CHECK(attention(m.f64, 2, -1, 32, 0, m.f64));
+    CHECK(attention(m.f64, 3, 2, 32, 0, m.f64));
+    CHECK(attention(m.f64, 4, 2, 32, 0, m.f64));
+    CHECK(attention(m.f64, 2, 1, 32, -1, m.f64));
+    CHECK(attention(m.f64, 4, 2, 16, 0, m.q64));
+    CHECK(!attention(m.f64, 2, 1, 32, 5, m.q64));
+}
+
+void test_row_misfits(Misfits& m) {
+    tally.where = "refused row operations";
+    CHECK(m.refuse(Embed{m.weight(Type::F32, 8, 64), m.f32}) && m.refuse(Embed{m.weight(Type::F32, 8, 64), m.q64}) && m.refuse(Embed{m.weight(Type::F32, 8, 64), m.r64}));
+    CHECK(m.refuse(TakeRows{m.f64, m.f64}) && m.refuse(TakeRows{m.r64, m.r64}) && m.refuse(TakeRows{m.f64, m.r32}) && m.refuse(TakeRows{m.q64, m.r64}));
+    CHECK(m.refuse(RmsNorm{m.f64, Floats(), 1e-5f, m.f64}) && m.refuse(RmsNorm{m.f64, Floats(48), 1e-5f, m.f64}) && m.refuse(RmsNorm{m.q64, Floats(64), 1e-5f, m.f64}));
+    CHECK(m.refuse(RmsNorm{m.f64, Floats(64), 1e-5f, m.f32}) && m.refuse(RmsNorm{m.f64, Floats(16), 1e-5f, m.q64}) && m.refuse(RmsNorm{m.f64, Floats(64), 1e-5f, m.r64}));
+    CHECK(m.refuse(Quantise{m.f64, m.f64}) && m.refuse(Quantise{m.q64, m.q64}) && m.refuse(Quantise{m.f64, m.q32}));
+    CHECK(m.refuse(Rope{m.q64, 32, m.table, Style::Halves}) && m.refuse(Rope{m.f64, 48, m.table, Style::Halves}) && m.refuse(Rope{m.f64, 0, m.table, Style::Halves}));
+    CHECK(m.refuse(Rope{m.f64, 2, m.table, Style::Halves}) && m.refuse(Rope{m.f64, 32, m.table + 1, Style::Halves}) && m.refuse(Rope{m.f64, 32, -1, Style::Halves}));
+    CHECK(m.refuse(Rope{m.r64, 32, m.table, Style::Halves}));
+    CHECK(m.refuse(Swiglu{m.f64, m.f32, m.f64}) && m.refuse(Swiglu{m.f64, m.f64, m.f32}) && m.refuse(Swiglu{m.q64, m.f64, m.f64}) && m.refuse(Swiglu{m.f64, m.f64, m.r64}));
+    CHECK(m.refuse(Silu{m.f64, m.q64}) && m.refuse(Silu{m.f64, m.f32}) && m.refuse(Silu{m.q64, m.f64}));
+    CHECK(m.refuse(Add{m.f64, m.f32, m.f64}) && m.refuse(Add{m.f64, m.r64, m.f64}) && m.refuse(Add{m.q64, m.q64, m.q64}) && m.refuse(Add{m.f64, m.f64, m.q64}));
+    CHECK(m.refuse(Multiply{m.f64, m.f32, m.f64}) && m.refuse(Multiply{m.f64, m.f64, m.f32}) && m.refuse(Multiply{m.f64, m.q64, m.f64}));
+}
+
+// A step that is refused leaves the cache as it was, to the byte, and the next one gives what it would have given.
+void test_steps() {
+    tally.where = "refused steps";
+    TinyModel model;
+    Pool pool(2);
+    const auto cache = TinyModel::cache(6), small = TinyModel::cache(2);
+    model.step(pool, {1, 2, 3}, *cache);
+    const int64_t halves = KVCache::bytes(TinyModel::kLayers, TinyModel::kKVHeads, TinyModel::kHeadDim, 6) / 2;
+    const std::vector<uint16_t> before(cache->keys(0), cache->keys(0) + halves);
+    auto refused = [&](const std::vector<int32_t>& tokens, std::vector<Run> runs, const std::vector<int32_t>& rows) {
+        return refuses([&] { model.step(pool, tokens, std::move(runs), rows); }) && cache->length == 3 && small->length == 0 &&
+               same_bits(before.data(), cache->keys(0), 2 * halves);
+    };
+    KVCache fewer_layers(1, TinyModel::kKVHeads, TinyModel::kHeadDim, 9), fewer_heads(2, 1, TinyModel::kHeadDim, 9), narrower(2, 2, 32, 9);
+    KVCache* one = cache.get();
+    CHECK(refused({}, {}, {}));
+    CHECK(refused({}, {{one, 0}}, {}));
+    CHECK(refused(std::vector<int32_t>(TinyModel::kMaxTokens + 1), {{one, 1}}, {}));
+    CHECK(refused({4, -1}, {{one, 2}}, {0}) && refused({TinyModel::kVocabulary}, {{one, 1}}, {0}));
+    CHECK(refused({4, 5, 6, 7}, {{one, 4}}, {0}));
+    CHECK(refused({4, 5, 6}, {{one, 2}}, {0}) && refused({4}, {{one, 2}}, {0}) && refused({4}, {}, {0}));
+    CHECK(refused({4, 5}, {{one, 1}, {one, 1}}, {0}));
+    CHECK(refused({4, 5, 6, 7}, {{one, 1}, {small.get(), 3}}, {0}));
+    CHECK(refused({4, 5}, {{one, 3}, {small.get(), -1}}, {0}) && refused({4, 5}, {{one, 2}, {small.get(), 0}}, {0}));
+    CHECK(refused({4}, {{one, kHuge}}, {0}) && refused({4, 5}, {{one, kHuge}, {small.get(), kHuge}}, {0}));
+    CHECK(refused({4}, {{one, 1}}, {1}) && refused({4}, {{one, 1}}, {-1}));
+    CHECK(refused({4}, {{one, 1}}, std::vector<int32_t>(TinyModel::kMaxRows + 1)));
+    CHECK(refused({4}, {{&fewer_layers, 1}}, {0}) && refused({4}, {{&fewer_heads, 1}}, {0}) && refused({4}, {{&narrower, 1}}, {0}));
+    CHECK(refused({4, 5}, {{one, 1}, {&narrower, 1}}, {0}));
+    const std::vector<float> next = model.step(pool, {4, 5, 6}, *one);
+    const auto fresh = TinyModel::cache(6);
+    const std::vector<float> whole = model.step(pool, {1, 2, 3, 4, 5, 6}, *fresh);
+    CHECK(same_bits(next.data(), whole.data() + 3 * TinyModel::kVocabulary, 4 * (int64_t)next.size()));
+}
+
+}  // namespace
+
+void test_refusals() {
+    test_sizes();
+    Misfits misfits;
+    test_linear_misfits(misfits);
+    test_attention_misfits(misfits);
+    test_row_misfits(misfits);
+    test_steps();
+}
+
+}  // namespace test
