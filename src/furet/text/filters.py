@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 from jinja2.environment import Environment
@@ -18,8 +19,9 @@ from markupsafe import escape, soft_str
 from furet.text import limits
 from furet.text.limits import TooMuch, current
 
-_JINJAS = """abs count d default dictsort first float groupby int items last length map max min reject
-rejectattr safe select selectattr sort unique"""
+_JINJAS = """abs count d default dictsort first float int items last length map reject rejectattr safe select
+selectattr"""
+_ITERATING = "groupby max min sort unique"
 _PRINTING = "capitalize lower reverse string title trim upper"
 _MAX_INDENT = 16
 _MAX_SLICES = 1_000
@@ -29,6 +31,7 @@ _MAX_PRECISION = 100
 def template_filters() -> dict[str, Callable[..., Any]]:
     """Filters by the name that templates call them by."""
     found: dict[str, Callable[..., Any]] = {name: FILTERS[name] for name in _JINJAS.split()}
+    found |= {name: _iterating(FILTERS[name]) for name in _ITERATING.split()}
     found |= {name: _printing(FILTERS[name]) for name in _PRINTING.split()}
     return found | {
         "batch": batch,
@@ -45,6 +48,18 @@ def template_filters() -> dict[str, Callable[..., Any]]:
         "sum": total,
         "tojson": tojson,
     }
+
+
+def _iterating(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which goes through its value in one go, unless the value is a very long text."""
+
+    @wraps(function)
+    def iterating(*args: Any, **kwargs: Any) -> Any:
+        for value in args[:2]:  # Jinja may put the environment first
+            limits.ask_to_iterate(value)
+        return function(*args, **kwargs)
+
+    return iterating
 
 
 def _printing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,8 +112,7 @@ def total(
 
 def listed(value: Iterable[Any]) -> list[Any]:
     """The elements of `value`."""
-    if isinstance(value, str):
-        current.get().ask(8 * len(value))
+    limits.ask_to_iterate(value)
     return list(value)
 
 
@@ -151,12 +165,14 @@ def rounded(value: Any, precision: int = 0, method: Any = "common") -> Any:
 def batch(value: Iterable[Any], linecount: int, fill_with: Any = None) -> list[list[Any]]:
     """`value` in lists of `linecount`, the last filled up."""
     _ask_to_slice(linecount)
+    limits.ask_to_iterate(value)
     return list(FILTERS["batch"](value, linecount, fill_with))
 
 
 def sliced(value: Iterable[Any], slices: int, fill_with: Any = None) -> list[list[Any]]:
     """`value` in so many lists of about equal length."""
     _ask_to_slice(slices)
+    limits.ask_to_iterate(value)
     items = list(value)
     size, longer = divmod(len(items), slices)
     starts = [number * size + min(number, longer) for number in range(slices + 1)]

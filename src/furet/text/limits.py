@@ -153,8 +153,15 @@ def ask_to_replace(text: str, old: object = "", new: object = "") -> None:
         current.get().ask(len(text) + text.count(old) * len(new))
 
 
+def ask_to_iterate(value: object) -> None:
+    """Before going through `value` in one go: lists are short, but texts may be of any length."""
+    if isinstance(value, str) and len(value) > MAX_NODES:
+        raise TooMuch(f"a text of more than {MAX_NODES} characters as a list")
+
+
 def ask_to_join(parts: Iterable[object], separator: str) -> list[object]:
     """The parts as a list, before joining them."""
+    ask_to_iterate(parts)
     found = list(parts)
     current.get().ask(sum(map(printed_size, found)) + len(found) * len(separator))
     return found
