@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from furet.errors import ModelFileError
@@ -43,6 +43,7 @@ def byte_level_vocabulary(metadata: Metadata, rules: Rules, tokens: TokenList) -
     """The tables of a byte-level vocabulary; a merge of or into an unknown token is a ModelFileError."""
     import numpy as np
 
+    merges = merge_table(_pairs(metadata, tokens.ids), len(tokens))
     alphabet = byte_alphabet()
     codes = {code: byte for byte, code in enumerate(alphabet)}
     to_byte = defaultdict(lambda: 0xFFFF, codes)
@@ -69,7 +70,7 @@ def byte_level_vocabulary(metadata: Metadata, rules: Rules, tokens: TokenList) -
         symbols=byte_ids[known],
         byte_ids=byte_ids,
         words=np.array(sorted(normal, key=texts.__getitem__) if whole_words else [], np.uint32),
-        merges=merge_table(_pairs(metadata, tokens.ids), len(tokens)),
+        merges=merges,
     )
 
 
@@ -87,17 +88,17 @@ def _pairs(metadata: Metadata, ids: dict[str, int]) -> NDArray[np.int64]:
     merges = strings(metadata, MERGES)
     if len(merges) > MAX_MERGES:
         raise ModelFileError(f"{len(merges)} merges; a vocabulary has at most {MAX_MERGES}", field=MERGES)
-    parts = [merge.partition(" ") for merge in merges]
-    try:
-        found = [(ids[left], ids[right], ids[left + right]) for left, _, right in parts]
-    except KeyError as error:
-        rank = next(
-            rank
-            for rank, (left, _, right) in enumerate(parts)
-            if not {left, right, left + right} <= ids.keys()
-        )
-        raise ModelFileError(
-            f"element {rank} is {merges[rank][:80]!r}, but {error.args[0][:80]!r} is not in the vocabulary",
-            field=MERGES,
-        ) from None
-    return np.insert(np.array(found, np.int64).reshape(-1, 3), 2, np.arange(len(found)), axis=1)
+    return np.fromiter(_rows(merges, ids), np.int64, 4 * len(merges)).reshape(-1, 4)
+
+
+def _rows(merges: list[str], ids: dict[str, int]) -> Iterator[int]:
+    """Left, right, rank and result of each merge, one after another."""
+    for rank, merge in enumerate(merges):
+        left, _, right = merge.partition(" ")
+        try:
+            yield from (ids[left], ids[right], rank, ids[left + right])
+        except KeyError as error:
+            raise ModelFileError(
+                f"element {rank} is {merge[:80]!r}, but {error.args[0][:80]!r} is not in the vocabulary",
+                field=MERGES,
+            ) from None
