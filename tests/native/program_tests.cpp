@@ -49,15 +49,14 @@ void test_threads_and_chunks(TinyModel& model, const std::vector<int32_t>& token
     Pool one(1);
     const std::vector<float> wanted = logits(model, one, tokens, 80);
     CHECK(ordinary(wanted));
-    for (int threads : {1, 2, 3}) {
-        Pool pool(threads);
-        for (int64_t chunk : {1, 7, 64, 80}) {
-            if (tally.quick && (chunk == 1 || threads == 3)) continue;
-            CHECK(same(logits(model, pool, tokens, chunk), wanted));
-        }
+    struct { int threads; int64_t chunk; } const ways[] = {{2, 80}, {3, 64}, {2, 7}, {1, 64}, {3, 1}};
+    for (const auto& way : ways) {
+        if (tally.quick && way.chunk == 1) continue;
+        Pool pool(way.threads);
+        CHECK(same(logits(model, pool, tokens, way.chunk), wanted));
     }
     TinyModel packed(true, 20);
-    CHECK(same(logits(packed, one, tokens, 80), wanted) && same(logits(packed, one, tokens, 3), wanted));
+    CHECK(same(logits(packed, one, tokens, 80), wanted));
 }
 
 std::vector<float> rows_of(const std::vector<float>& values, int64_t first, int64_t last) {
@@ -95,7 +94,7 @@ void test_rows_and_truncation(TinyModel& model, Random& random) {
 // One program for ever new sequences, to meet what an earlier step left behind.
 void test_many_steps(TinyModel& model, Random& random) {
     Pool pool(3);
-    for (int round = 0; round < (tally.quick ? 2 : 20); ++round) {
+    for (int round = 0; round < (tally.quick ? 2 : 8); ++round) {
         const auto tokens = random_tokens(random.between(1, 30), random);
         const std::vector<float> wanted = logits(model, pool, tokens, 80);
         CHECK(same(logits(model, pool, tokens, random.between(1, 30)), wanted));
