@@ -37,17 +37,15 @@ def build_vocabulary(metadata: Metadata) -> Vocabulary:
 
 
 def _with_stops(metadata: Metadata, tokens: TokenList, vocabulary: Vocabulary) -> Vocabulary:
-    """The vocabulary with its stop tokens, all of type control: some files call them normal."""
-    import numpy as np
+    """The vocabulary with its stop tokens, all of type control: some files call them normal.
 
+    This is llama.cpp's rule, also where merges make the token: Qwen's vocabulary has "</s>", which its own
+    tokenizer would find only as text, and never finds, because its words are cut at "/" and ">".
+    """
     stops = named_stops(metadata, len(tokens))
     if vocabulary.rules.eos_id is not None:
         stops.add(vocabulary.rules.eos_id)
-    for token in likely_stops(tokens.ids):
-        # What merges make is plain text, whatever it looks like: Qwen's vocabulary has "</s>", and its own
-        # tokenizer sees nothing special in it.
-        if tokens.types[token] != TokenType.NORMAL or not np.any(vocabulary.merges.results == token):
-            stops.add(token)
+    stops |= likely_stops(tokens.ids)
     tokens.types[list(stops)] = TokenType.CONTROL
     return replace(
         vocabulary, rules=replace(vocabulary.rules, stop_ids=tuple(sorted(stops))), types=tokens.types

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-VERSION = 1  # raise it whenever building gives other tables, or the layout changes
+VERSION = 2  # raise it whenever building gives other tables, or the layout changes
 MAGIC = b"furet vocabulary  \r\n"
 SUFFIX = ".vocabulary"
 MAX_FILE = 64 << 20
