@@ -67,8 +67,10 @@ def bench(
 
 @dataclass(frozen=True)
 class _Work:
-    """Bytes of weights that a token alone reads; multiplications and additions of every token, and those of the
-    head, which a prefill needs for its last token only."""
+    """Bytes a lone token reads; operations (a multiply and an add are two) of every token, and of the head.
+
+    A prefill needs the head for its last token only.
+    """
 
     bytes: int
     operations: int
