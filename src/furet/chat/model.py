@@ -40,6 +40,7 @@ def load(
     seed: int | None = None,
     backend: BackendName = "native",
     repack: bool = True,
+    reserve: int = 0,
     offline: bool | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -55,6 +56,7 @@ def load(
     backend     "native", or "reference": NumPy, exact and slow
     repack      copy the weights into the order in which the kernels read them; False: read the mapped file,
                 whose pages other processes share, at about two thirds of the speed
+    reserve     bytes of the budget that the calling program needs for itself
     offline     True: do not download; None: as HF_HUB_OFFLINE says
     progress    called with a file's name, bytes done and bytes in all while downloading
     raises      NotFound, BadRequest, DownloadFailed, ModelFileError, UnsupportedModel;
@@ -69,6 +71,7 @@ def load(
         chunk=chunk,
         backend=backend,
         repack=repack,
+        reserve=reserve,
         offline=offline,
         progress=progress,
     )

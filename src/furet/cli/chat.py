@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from furet import Model, Stream
 
+# The editor and the Markdown view with their libraries: by how much a chat on a terminal peaks above the same
+# chat through a pipe, and a little more.
+_SCREEN_BYTES = 30_000_000
+
 
 def chat(
     model: options.ModelArgument = "smollm2",
@@ -53,11 +57,18 @@ def chat(
     from furet import load
 
     sampling = options.given(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, seed=seed)
-    with load(options.model_file(model), threads=threads, context=context, memory=memory) as loaded:
+    on_terminal = is_terminal(sys.stdin, sys.stdout)
+    with load(
+        options.model_file(model),
+        threads=threads,
+        context=context,
+        memory=memory,
+        reserve=_SCREEN_BYTES if on_terminal else 0,
+    ) as loaded:
         conversation = loaded.chat(system=system, max_tokens=max_tokens, **sampling)
         for remark in (*loaded.notes, *conversation.notes):
             note(f"note: {remark}")
-        if is_terminal(sys.stdin, sys.stdout):
+        if on_terminal:
             import_module("furet.cli.markdown")  # now, and not while the first answer waits for it
             note(_banner(loaded))
             _converse(Talk(conversation, _show), typed(), forgiving=True)

@@ -42,6 +42,7 @@ def open_model(
     chunk: int = CHUNK,
     backend: BackendName = "native",
     repack: bool = True,
+    reserve: int = 0,
     offline: bool | None = None,
     progress: Progress | None = None,
 ) -> Loaded:
@@ -52,7 +53,7 @@ def open_model(
     from furet.files.store import resolve
     from furet.text.from_gguf import tokenizer_from_metadata
 
-    wanted = settings(context, sequences, chunk, threads, backend, repack)
+    wanted = settings(context, sequences, chunk, threads, backend, repack, reserve)
     limit = budget(memory)
     path = resolve(str(ref), progress=progress, offline=offline)
     file = open_gguf(path)

@@ -70,6 +70,7 @@ class Settings:
 
     context     tokens; None: USUAL_CONTEXT, or what the model was trained for, or what fits
     repack      copy the weights into the order in which the kernels read them; otherwise read the mapped file
+    reserve     bytes that the calling program needs for itself
     """
 
     context: int | None = None
@@ -78,6 +79,7 @@ class Settings:
     threads: int = 1
     backend: BackendName = "native"
     repack: bool = True
+    reserve: int = 0
 
     def __post_init__(self) -> None:
         for name, least, most in (("sequences", 1, 1024), ("chunk", 1, 8192), ("threads", 1, 1024)):
@@ -99,10 +101,11 @@ def settings(
     threads: int | None,
     backend: BackendName = "native",
     repack: bool = True,
+    reserve: int = 0,
 ) -> Settings:
     """The settings with the threads of this machine where none are given."""
     workers = default_threads() if threads is None else threads
-    return Settings(context, sequences, chunk, workers, backend, repack)
+    return Settings(context, sequences, chunk, workers, backend, repack, reserve)
 
 
 def plan(
@@ -201,6 +204,8 @@ def _rows(header: Header, decoder: Decoder, wanted: Settings) -> dict[str, int]:
         "tokenizer": tokenizer_bytes(decoder.config.vocab),
         "runtime": runtime_bytes(wanted.threads),
     }
+    if wanted.reserve:
+        rows["program"] = wanted.reserve
     if wanted.backend == "reference":  # float64 for float16, and every weight decoded to float32
         sizes = [prod(tensor.shape) for tensor in header.tensors.values()]
         rows["KV cache"] *= 4
