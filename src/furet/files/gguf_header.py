@@ -29,7 +29,8 @@ from typing import NoReturn, TypeAlias
 from furet.dtypes import TensorType
 from furet.errors import ModelFileError, UnsupportedModel
 from furet.files.gguf_foreign import describe_foreign
-from furet.files.gguf_values import FORMAT, MARK, WIDTH, ByteOrder, NumberArray, StringArray, Value, ValueType
+from furet.files.gguf_values import FORMAT, MARK, WIDTH, NumberArray, StringArray, Value, ValueType
+from furet.files.tensor_file import ByteOrder, TensorInfo
 
 MAX_HEADER = 32 << 20  # bytes; a 260,000-token vocabulary with scores, types and 500,000 merges takes 13 MB
 MAX_KEYS = 1 << 14
@@ -65,24 +66,6 @@ class NeedMoreBytes(Exception):
     def __init__(self, wanted: int) -> None:
         super().__init__(f"the header does not end within this prefix; read {wanted} bytes")
         self.wanted = wanted
-
-
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """One tensor of the table.
-
-    shape    numpy order, rows before columns: the dims of the file, reversed
-    offset   bytes from the start of the file that holds it
-    nbytes   bytes of its data
-    shard    which file of a split model holds it, counted from 0
-    """
-
-    name: str
-    type: TensorType
-    shape: tuple[int, ...]
-    offset: int
-    nbytes: int
-    shard: int
 
 
 @dataclass(frozen=True)

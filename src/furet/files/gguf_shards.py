@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from furet.errors import ModelFileError
-from furet.files.gguf_header import Header, TensorInfo
+from furet.files.gguf_header import Header
+from furet.files.tensor_file import TensorInfo
 
 MAX_SHARDS = 256  # each holds file descriptors; models of 1.5 TB come in some 30
 

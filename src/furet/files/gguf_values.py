@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, overload
 
+from furet.files.tensor_file import ByteOrder
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Held: TypeAlias = bytes | bytearray  # the header, in memory
-ByteOrder: TypeAlias = Literal["little", "big"]
 MARK: dict[ByteOrder, Literal["<", ">"]] = {
     "little": "<",
     "big": ">",

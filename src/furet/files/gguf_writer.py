@@ -14,7 +14,8 @@ from furet.dtypes import TensorType
 from furet.errors import BadRequest, FuretError
 from furet.files.gguf_endian import swapped
 from furet.files.gguf_header import MAX_ALIGNMENT, MAX_DIMS, MAX_KEY, MAX_NAME
-from furet.files.gguf_values import FORMAT, MARK, ByteOrder, NumberArray, StringArray, ValueType
+from furet.files.gguf_values import FORMAT, MARK, NumberArray, StringArray, ValueType
+from furet.files.tensor_file import ByteOrder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
