@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["f32", "q8", "out"]
+Kind = Literal["f32", "q8", "route", "out"]
 Rows = Literal["tokens", "rows"]
 Style = Literal["interleaved", "halves"]
 

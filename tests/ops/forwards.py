@@ -33,6 +33,11 @@ def weights(types: str = "F32") -> SimpleNamespace:
     return SimpleNamespace(**source(types).tensors)
 
 
+def silu(op: Ops[X], x: X) -> X:
+    """The activation of most forwards here."""
+    return op.activate(x, "silu")
+
+
 class Forwards:
     """One method per forward; `w` are its weights."""
 
@@ -43,7 +48,7 @@ class Forwards:
         """Attention and feed-forward read one norm, and both are added at the end."""
         x = op.embed(self.w.embed)
         h = op.rms_norm(x, self.w.norm, 1e-5)
-        x = x + self._attention(op, h, 0) + op.linear(op.silu(op.linear(h, self.w.up)), self.w.down)
+        x = x + self._attention(op, h, 0) + op.linear(silu(op, op.linear(h, self.w.up)), self.w.down)
         return op.linear(op.rows(x), self.w.head)
 
     def norm_after(self, op: Ops[X]) -> X:
@@ -66,7 +71,7 @@ class Forwards:
         x = op.embed(self.w.embed)
         x = x + op.linear(x, self.w.square)
         x = x + x
-        y = op.silu(x)
+        y = silu(op, x)
         return op.linear(op.rows(self._attention(op, x * x + y * y, 0)), self.w.head)
 
     def two_readers(self, op: Ops[X]) -> X:
@@ -74,7 +79,7 @@ class Forwards:
         x = op.embed(self.w.embed)
         h = op.rms_norm(x, self.w.norm, 1e-5)
         y = op.linear(h, self.w.square)
-        s = op.silu(y)
+        s = silu(op, y)
         x = (x + y) * s + s * op.linear(h + y, self.w.square)
         return op.linear(op.rows(x + self._attention(op, x, 0)), self.w.head)
 
@@ -84,7 +89,7 @@ class Forwards:
         for layer in range(2):
             x = x + self._attention(op, op.rms_norm(x, self.w.norm, 1e-5), layer)
         x = op.rows(x)
-        x = x + op.linear(op.silu(op.linear(x, self.w.gate)) * op.linear(x, self.w.up), self.w.down)
+        x = x + op.linear(silu(op, op.linear(x, self.w.gate)) * op.linear(x, self.w.up), self.w.down)
         return op.linear(op.rms_norm(x, self.w.norm, 1e-5), self.w.head)
 
     def _attention(self, op: Ops[X], h: X, layer: int) -> X:

@@ -56,5 +56,5 @@ class Llama(Decoder):
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale, c.window)  # [T, H*D]
         x = x + op.linear(a, w.attn_output, w.attn_output_bias)
         h = op.rms_norm(x, w.ffn_norm, c.eps)
-        h = op.silu(op.linear(h, w.ffn_gate)) * op.linear(h, w.ffn_up)  # [T, F]
+        h = op.activate(op.linear(h, w.ffn_gate), "silu") * op.linear(h, w.ffn_up)  # [T, F]
         return x + op.linear(h, w.ffn_down)

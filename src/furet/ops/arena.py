@@ -35,7 +35,7 @@ def lay_out(code: Sequence[Instruction], row_bytes: RowBytes, max_tokens: int, m
         for out in step.writes:
             if out.kind == "out":
                 continue
-            size = _round_up(row_bytes(out.kind, out.width) * rows[out.rows])
+            size = _round_up(row_bytes(out.kind, out.width) * rows[out.rows] * out.each)
             heir_of = _heir_of(step, out)
             if heir_of is not None and last[heir_of] == i:
                 start, _ = live.pop(heir_of)

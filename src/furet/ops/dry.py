@@ -13,6 +13,7 @@ from math import prod
 from furet.ops import Ops, Tensor
 from furet.ops.arena import lay_out
 from furet.ops.instructions import Embed, Instruction, Value, cache_shape
+from furet.ops.native import uniform
 from furet.ops.passes import lower
 from furet.ops.trace import trace
 
@@ -61,7 +62,7 @@ def needs(
         weights=sum(map(stored_bytes, _tensors(code))),
         looked_up=sum(map(stored_bytes, _looked_up(code))),
         copies=4 * sum(tensor.shape[0] for tensor in _tensors(code) if len(tensor.shape) == 1),
-        cache=sequences * _core.KVCache.bytes(*shape, context),
+        cache=sequences * _core.KVCache.bytes(*uniform(shape), context),
         arena=lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows).bytes,
         logits=4 * max_rows * _logits(code).width,
         scratch=_core.scratch_bytes(threads),

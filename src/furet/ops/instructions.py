@@ -12,34 +12,42 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from furet.ops import Tensor
+from furet.ops import Activation, Tensor
 from furet.ops.rope import Rope
 
 if TYPE_CHECKING:
     from furet.ops.trace import Trace
 
-Kind = Literal["f32", "q8", "out"]
+Kind = Literal["f32", "q8", "route", "out"]
 Rows = Literal["tokens", "rows"]
 
 WRITTEN = frozenset({"out", "outs"})
-STORED = frozenset({"weight", "weights", "biases", "factors"})
+STORED = frozenset(
+    {"weight", "weights", "bias", "biases", "factors", "distances", "decay", "first", "rates", "skip"}
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Value:
     """A symbol for [T, width] ("tokens") or [R, width] ("rows"); equal only to itself.
 
-    kind    f32, q8 (quantised activations), or out (the caller's array of logits)
+    kind    f32, q8 (quantised activations), route (experts and their weights), or out (the caller's array)
+    each    rows per token, one after the other: a token's experts
     """
 
     width: int
     rows: Rows = "tokens"
     kind: Kind = "f32"
+    each: int = 1
     trace: Trace | None = field(default=None, repr=False)
 
     def __add__(self, other: Value) -> Value:
         assert self.trace is not None, "a value outside of a trace has no arithmetic"
         return self.trace.add(self, other)
+
+    def __sub__(self, other: Value) -> Value:
+        assert self.trace is not None, "a value outside of a trace has no arithmetic"
+        return self.trace.subtract(self, other)
 
     def __mul__(self, other: Value) -> Value:
         assert self.trace is not None, "a value outside of a trace has no arithmetic"
@@ -104,6 +112,14 @@ class Embed(Instruction):
 
 
 @dataclass(frozen=True)
+class EmbedPositions(Instruction):
+    weight: Tensor
+    offset: int
+    out: Value
+    row_by_row: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
 class RmsNorm(Instruction):
     x: Value
     weight: Tensor
@@ -113,6 +129,24 @@ class RmsNorm(Instruction):
     @property
     def shared(self) -> tuple[Value, Value] | None:
         return (self.x, self.out) if self.out.kind == "f32" else None
+
+
+@dataclass(frozen=True)
+class LayerNorm(Instruction):
+    x: Value
+    weight: Tensor
+    bias: Tensor | None
+    eps: float
+    groups: int
+    out: Value
+
+
+@dataclass(frozen=True)
+class L2Norm(Instruction):
+    x: Value
+    heads: int
+    eps: float
+    out: Value
 
 
 @dataclass(frozen=True)
@@ -128,6 +162,87 @@ class Linear(Instruction):
     @property
     def shared(self) -> tuple[Value, Value] | None:
         return (self.residual, self.outs[0]) if self.residual else None
+
+
+@dataclass(frozen=True)
+class Affine(Instruction):
+    x: Value
+    weight: Tensor | None
+    bias: Tensor | None
+    out: Value
+
+
+@dataclass(frozen=True)
+class Activate(Instruction):
+    x: Value
+    function: Activation
+    out: Value
+
+
+@dataclass(frozen=True)
+class Scale(Instruction):
+    x: Value
+    factor: float
+    out: Value
+
+
+@dataclass(frozen=True)
+class SoftCap(Instruction):
+    x: Value
+    cap: float
+    out: Value
+
+
+@dataclass(frozen=True)
+class Clamp(Instruction):
+    x: Value
+    bound: float
+    out: Value
+
+
+@dataclass(frozen=True)
+class Columns(Instruction):
+    x: Value
+    start: int
+    out: Value
+
+
+@dataclass(frozen=True)
+class HeadDot(Instruction):
+    a: Value
+    b: Value
+    heads: int
+    out: Value
+
+
+@dataclass(frozen=True)
+class Add(Instruction):
+    a: Value
+    b: Value
+    out: Value
+
+
+@dataclass(frozen=True)
+class Subtract(Instruction):
+    a: Value
+    b: Value
+    out: Value
+
+
+@dataclass(frozen=True)
+class Multiply(Instruction):
+    a: Value
+    b: Value
+    out: Value
+
+
+@dataclass(frozen=True)
+class TakeRows(Instruction):
+    """The op `rows`: from one row per token to one row per wanted row of logits."""
+
+    x: Value
+    out: Value
+    row_by_row: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -156,37 +271,164 @@ class Attention(Instruction):
     kv_heads: int
     scale: float
     window: int
+    soft_cap: float
+    alibi: float
+    distances: Tensor | None
     out: Value
     row_by_row: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
-class Silu(Instruction):
-    x: Value
-    out: Value
-
-
-@dataclass(frozen=True)
-class Add(Instruction):
-    a: Value
-    b: Value
-    out: Value
-
-
-@dataclass(frozen=True)
-class Multiply(Instruction):
-    a: Value
-    b: Value
-    out: Value
-
-
-@dataclass(frozen=True)
-class TakeRows(Instruction):
-    """The op `rows`: from one row per token to one row per wanted row of logits."""
-
-    x: Value
+class AttendAll(Instruction):
+    q: Value
+    k: Value
+    v: Value
+    heads: int
+    scale: float
+    distances: Tensor | None
     out: Value
     row_by_row: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Remember(Instruction):
+    """Its `out` stands for k, unchanged: so that a program which only remembers has something to end with."""
+
+    layer: int
+    k: Value
+    v: Value
+    heads: int
+    out: Value
+    row_by_row: ClassVar[bool] = False
+
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return self.k, self.out
+
+
+@dataclass(frozen=True)
+class Recall(Instruction):
+    layer: int
+    q: Value
+    heads: int
+    scale: float
+    out: Value
+    row_by_row: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Route(Instruction):
+    scores: Value
+    used: int
+    normalise: bool
+    out: Value
+    row_by_row: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Dispatch(Instruction):
+    x: Value
+    route: Value
+    out: Value
+    row_by_row: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class ExpertLinear(Instruction):
+    x: Value
+    weight: Tensor
+    route: Value
+    out: Value
+    row_by_row: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Combine(Instruction):
+    x: Value
+    route: Value
+    out: Value
+    row_by_row: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Recurrent(Instruction):
+    """Base of the ops that keep a state from token to token."""
+
+    state: str
+    row_by_row: ClassVar[bool] = False
+
+    @property
+    def state_floats(self) -> int:
+        """Values that a sequence keeps for it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Shift(Recurrent):
+    x: Value
+    out: Value
+
+    @property
+    def state_floats(self) -> int:
+        return self.x.width
+
+
+@dataclass(frozen=True)
+class Convolve(Recurrent):
+    x: Value
+    weight: Tensor
+    bias: Tensor | None
+    out: Value
+
+    @property
+    def state_floats(self) -> int:
+        return self.x.width * (self.weight.shape[1] - 1)
+
+
+@dataclass(frozen=True)
+class SelectiveScan(Recurrent):
+    """rates are `a`, skip is `d` of the op."""
+
+    x: Value
+    dt: Value
+    b: Value
+    c: Value
+    rates: Tensor
+    skip: Tensor
+    out: Value
+
+    @property
+    def state_floats(self) -> int:
+        return self.x.width * self.b.width
+
+
+@dataclass(frozen=True)
+class Wkv4(Recurrent):
+    k: Value
+    v: Value
+    decay: Tensor
+    first: Tensor
+    out: Value
+
+    @property
+    def state_floats(self) -> int:
+        return 3 * self.k.width
+
+
+@dataclass(frozen=True)
+class Wkv7(Recurrent):
+    r: Value
+    w: Value
+    k: Value
+    v: Value
+    a: Value
+    b: Value
+    heads: int
+    out: Value
+
+    @property
+    def state_floats(self) -> int:
+        return self.r.width * (self.r.width // self.heads)
 
 
 # From here on: in the native program only.
@@ -201,30 +443,56 @@ class Quantise(Instruction):
 
 
 @dataclass(frozen=True)
-class SwiGLU(Instruction):
-    """silu(gate) * up."""
+class Gated(Instruction):
+    """function(gate) * up: the heart of SwiGLU and its kin."""
 
+    function: Activation
     gate: Value
     up: Value
     out: Value
 
 
 class CacheShape(NamedTuple):
-    """What one sequence must remember: keys and values of `layers` layers, [K, D] each per token."""
+    """What one sequence must remember.
 
-    layers: int
-    kv_heads: int
-    head_dim: int
+    layers      (K, D) of every layer that attends: keys and values per token
+    memory      (H, D) of every layer that recalls: keys and values per token of an encoder
+    states      values of every recurrent state
+    """
+
+    layers: tuple[tuple[int, int], ...]
+    memory: tuple[tuple[int, int], ...] = ()
+    states: tuple[int, ...] = ()
 
 
 def cache_shape(code: Sequence[Instruction]) -> CacheShape:
-    """The cache that a program's attention reads and appends to."""
-    uses = [step for step in code if isinstance(step, Attention)]
-    sizes = {(use.kv_heads, use.k.width // use.kv_heads) for use in uses} or {(0, 0)}
-    assert len(sizes) == 1, f"layers with caches of different sizes: {sorted(sizes)}"
-    layers = [use.layer for use in uses]
-    assert sorted(layers) == list(range(len(layers))), f"each layer attends once, got layers {layers}"
-    return CacheShape(len(layers), *sizes.pop())
+    """The cache that a program reads and appends to."""
+    layers: dict[int, tuple[int, int]] = {}
+    memory: dict[int, tuple[int, int]] = {}
+    states: dict[str, int] = {}
+    for step in code:
+        match step:
+            case Attention():
+                layers[step.layer] = step.kv_heads, step.k.width // step.kv_heads
+            case Recall():
+                memory[step.layer] = step.heads, step.q.width // step.heads
+            case Remember():
+                memory[step.layer] = step.heads, step.k.width // step.heads
+            case Recurrent():
+                states[step.state] = step.state_floats
+    for uses in (layers, memory):
+        assert sorted(uses) == list(range(len(uses))), f"layers count from 0 without gaps: {sorted(uses)}"
+    return CacheShape(
+        tuple(layers[i] for i in range(len(layers))),
+        tuple(memory[i] for i in range(len(memory))),
+        tuple(states.values()),
+    )
+
+
+def state_numbers(code: Sequence[Instruction]) -> dict[str, int]:
+    """The place of every recurrent state in `CacheShape.states`."""
+    names = dict.fromkeys(step.state for step in code if isinstance(step, Recurrent))
+    return {name: number for number, name in enumerate(names)}
 
 
 def listing(code: Sequence[Instruction]) -> str:

@@ -18,10 +18,12 @@ from furet.errors import UnsupportedModel
 from furet.ops import Ops, Source, Tensor, stored
 from furet.ops.arena import Layout, lay_out
 from furet.ops.instructions import (
+    Activate,
     Add,
     Attention,
     CacheShape,
     Embed,
+    Gated,
     Instruction,
     Kind,
     Linear,
@@ -30,8 +32,6 @@ from furet.ops.instructions import (
     RmsNorm,
     Rotate,
     Rows,
-    Silu,
-    SwiGLU,
     TakeRows,
     Value,
     cache_shape,
@@ -67,7 +67,7 @@ class Compiled:
         """An empty cache for one sequence of up to `capacity` tokens."""
         from furet import _core
 
-        return _core.KVCache(*self.cache_shape, capacity)
+        return _core.KVCache(*uniform(self.cache_shape), capacity)
 
 
 def compile(
@@ -126,6 +126,12 @@ class _Handles:
     tables: Mapping[tuple[Rope, Tensor | None], int]
 
 
+def uniform(shape: CacheShape) -> tuple[int, int, int]:
+    """(layers, K, D) of a cache whose layers are all alike."""
+    assert len(set(shape.layers)) == 1 and not shape.memory and not shape.states, "layers differ"
+    return len(shape.layers), *shape.layers[0]
+
+
 def _emit(program: _core.Program, step: Instruction, at: _Handles) -> None:
     """Append one instruction to the program."""
     place, matrix, vector = at.buffers, at.matrices, at.vectors
@@ -149,12 +155,12 @@ def _emit(program: _core.Program, step: Instruction, at: _Handles) -> None:
         case Rotate(x, heads, rope, factors, out):
             assert place[x] == place[out], "the core rotates in place"
             program.rope(place[x], x.width // heads, at.tables[rope, factors], rope.style)
-        case Attention(layer, q, k, v, heads, _, scale, window, out):
+        case Attention(layer, q, k, v, heads, _, scale, window, 0.0, 0.0, None, out):
             head_dim = q.width // heads
             program.attention(place[q], place[k], place[v], layer, head_dim, scale, window, place[out])
-        case SwiGLU(gate, up, out):
+        case Gated("silu", gate, up, out):
             program.swiglu(place[gate], place[up], place[out])
-        case Silu(x, out):
+        case Activate(x, "silu", out):
             program.silu(place[x], place[out])
         case Add(a, b, out):
             program.add(place[a], place[b], place[out])

@@ -13,15 +13,15 @@ from dataclasses import replace
 
 from furet.ops import Tensor
 from furet.ops.instructions import (
+    Activate,
     Add,
     Attention,
+    Gated,
     Instruction,
     Linear,
     Multiply,
     Quantise,
     RmsNorm,
-    Silu,
-    SwiGLU,
     TakeRows,
     Value,
 )
@@ -63,17 +63,17 @@ def take_rows_early(code: Code) -> Code:
     return done[::-1]
 
 
-def fuse_swiglu(code: Code) -> Code:
-    """silu(gate) * up in one go."""
+def fuse_gates(code: Code) -> Code:
+    """function(gate) * up in one go."""
     uses, made = _uses(code), _made(code)
     done = []
     gone = set()
     for step in code:
         if isinstance(step, Multiply):
-            for silu, up in ((made.get(step.a), step.b), (made.get(step.b), step.a)):
-                if isinstance(silu, Silu) and uses[silu.out] == 1:
-                    gone.add(silu.out)
-                    step = SwiGLU(silu.x, up, step.out)
+            for gate, up in ((made.get(step.a), step.b), (made.get(step.b), step.a)):
+                if isinstance(gate, Activate) and uses[gate.out] == 1:
+                    gone.add(gate.out)
+                    step = Gated(gate.function, gate.x, up, step.out)
                     break
         done.append(step)
     return [step for step in done if not gone.intersection(step.writes)]
@@ -110,7 +110,7 @@ def quantise_inputs(code: Code) -> Code:
 
 
 def quantise_at_the_source(code: Code) -> Code:
-    """A norm, SwiGLU or attention that is read by a quantisation alone writes q8 itself.
+    """A norm, gate or attention that is read by a quantisation alone writes q8 itself.
 
     Attention writes head by head, so only where a block of q8 does not span two heads.
     """
@@ -120,7 +120,7 @@ def quantise_at_the_source(code: Code) -> Code:
     gone = set()
     for step in code:
         whole = not isinstance(step, Attention) or step.out.width // step.heads % Q8_BLOCK == 0
-        if isinstance(step, RmsNorm | SwiGLU | Attention) and step.out in readers and whole:
+        if isinstance(step, RmsNorm | Gated | Attention) and step.out in readers and whole:
             gone.add(reader := readers[step.out])
             step = replace(step, out=reader.out)
         done.append(step)
@@ -145,7 +145,7 @@ def join_linears(code: Code) -> Code:
 
 NATIVE: tuple[Callable[[Code], Code], ...] = (
     take_rows_early,
-    fuse_swiglu,
+    fuse_gates,
     add_residuals,
     quantise_inputs,
     quantise_at_the_source,
