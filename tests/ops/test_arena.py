@@ -12,9 +12,10 @@ from forwards import NAMES, ROPE, Forwards, weights
 from furet.families import read_model
 from furet.ops import Ops
 from furet.ops.arena import ALIGNMENT, lay_out
-from furet.ops.instructions import Instruction, Rotate, Value
+from furet.ops.instructions import Rotate
 from furet.ops.passes import lower
 from furet.ops.trace import trace
+from furet.ops.values import Instruction, Value
 
 MAX_TOKENS, MAX_ROWS = 7, 3
 

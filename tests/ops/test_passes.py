@@ -11,14 +11,11 @@ from forwards import NAMES, Forwards, silu, weights
 from furet.dtypes import TensorType
 from furet.families import read_model
 from furet.ops import Ops, passes
-from furet.ops.instructions import (
-    Instruction,
-    Linear,
-    Value,
-    cache_shape,
-    listing,
-)
+from furet.ops.cache_shape import cache_shape
+from furet.ops.instructions import Linear
+from furet.ops.listing import listing
 from furet.ops.trace import trace
+from furet.ops.values import Instruction, Value
 
 W = weights()
 Q = tiny.TinyTensor("quantised", TensorType.Q8_0, (64, 64))

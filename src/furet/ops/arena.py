@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from furet.ops.instructions import Instruction, Kind, Rotate, Value
+from furet.ops.instructions import Rotate
+from furet.ops.values import Instruction, Kind, Value
 
 ALIGNMENT = 64
 

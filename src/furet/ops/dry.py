@@ -12,10 +12,12 @@ from math import prod
 
 from furet.ops import Ops, Tensor
 from furet.ops.arena import lay_out
-from furet.ops.instructions import Embed, Instruction, Value, cache_shape
+from furet.ops.cache_shape import cache_shape
+from furet.ops.instructions import Embed
 from furet.ops.native import uniform
 from furet.ops.passes import lower
 from furet.ops.trace import trace
+from furet.ops.values import Instruction, Value
 
 
 @dataclass(frozen=True)

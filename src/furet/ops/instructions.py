@@ -1,108 +1,16 @@
-"""The flat program: one frozen dataclass per instruction, over values that are each written once.
+"""The instructions of the flat program, one frozen dataclass each, over the values of `furet.ops.values`.
 
-An instruction's fields say all: those in `WRITTEN` hold the values it writes, those in `STORED` tensors of
-the model file, and other values are read. The first group of instructions mirrors the op list; the second
-exists only in the native program, made by `furet.ops.passes`.
+The first group mirrors the op list; the second exists only in the native program, made by `furet.ops.passes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 from furet.ops import Activation, Tensor
 from furet.ops.rope import Rope
-
-if TYPE_CHECKING:
-    from furet.ops.trace import Trace
-
-Kind = Literal["f32", "q8", "route", "out"]
-Rows = Literal["tokens", "rows"]
-
-WRITTEN = frozenset({"out", "outs"})
-STORED = frozenset(
-    {"weight", "weights", "bias", "biases", "factors", "distances", "decay", "first", "rates", "skip"}
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Value:
-    """A symbol for [T, width] ("tokens") or [R, width] ("rows"); equal only to itself.
-
-    kind    f32, q8 (quantised activations), route (experts and their weights), or out (the caller's array)
-    each    rows per token, one after the other: a token's experts
-    """
-
-    width: int
-    rows: Rows = "tokens"
-    kind: Kind = "f32"
-    each: int = 1
-    trace: Trace | None = field(default=None, repr=False)
-
-    def __add__(self, other: Value) -> Value:
-        assert self.trace is not None, "a value outside of a trace has no arithmetic"
-        return self.trace.add(self, other)
-
-    def __sub__(self, other: Value) -> Value:
-        assert self.trace is not None, "a value outside of a trace has no arithmetic"
-        return self.trace.subtract(self, other)
-
-    def __mul__(self, other: Value) -> Value:
-        assert self.trace is not None, "a value outside of a trace has no arithmetic"
-        return self.trace.multiply(self, other)
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """Base of all instructions."""
-
-    __match_args__: ClassVar[tuple[str, ...]]  # set by dataclass: the names of the fields
-
-    # Whether a row of what is written depends on the same row of what is read, and on no other.
-    row_by_row: ClassVar[bool] = True
-
-    @cached_property
-    def reads(self) -> tuple[Value, ...]:
-        """The values read, in the order of the fields."""
-        return tuple(item for name, item in self.items() if isinstance(item, Value) and name not in WRITTEN)
-
-    @cached_property
-    def writes(self) -> tuple[Value, ...]:
-        """The values written, in the order of the fields."""
-        return tuple(item for name, item in self.items() if name in WRITTEN)
-
-    @cached_property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """The stored tensors read, in the order of the fields."""
-        return tuple(item for name, item in self.items() if name in STORED and item is not None)
-
-    @property
-    def shared(self) -> tuple[Value, Value] | None:
-        """(read, written): values that may lie in one place, when the first is not needed afterwards."""
-        return None
-
-    def renamed(self, names: Mapping[Value, Value]) -> Instruction:
-        """The same instruction over other values."""
-        changed: dict[str, Any] = {}
-        for name in self.__match_args__:
-            item = getattr(self, name)
-            if isinstance(item, Value):
-                changed[name] = names.get(item, item)
-            elif name == "outs":
-                changed[name] = tuple(names.get(value, value) for value in item)
-        return replace(self, **changed)
-
-    def items(self) -> Iterator[tuple[str, Any]]:
-        """(field, item) of all fields in order; a field that holds several items comes several times."""
-        for name in self.__match_args__:
-            item = getattr(self, name)
-            if isinstance(item, tuple):
-                for part in item:
-                    yield name, part
-            else:
-                yield name, item
+from furet.ops.values import Instruction, Value
 
 
 @dataclass(frozen=True)
@@ -450,67 +358,3 @@ class Gated(Instruction):
     gate: Value
     up: Value
     out: Value
-
-
-class CacheShape(NamedTuple):
-    """What one sequence must remember.
-
-    layers      (K, D) of every layer that attends: keys and values per token
-    memory      (H, D) of every layer that recalls: keys and values per token of an encoder
-    states      values of every recurrent state
-    """
-
-    layers: tuple[tuple[int, int], ...]
-    memory: tuple[tuple[int, int], ...] = ()
-    states: tuple[int, ...] = ()
-
-
-def cache_shape(code: Sequence[Instruction]) -> CacheShape:
-    """The cache that a program reads and appends to."""
-    layers: dict[int, tuple[int, int]] = {}
-    memory: dict[int, tuple[int, int]] = {}
-    states: dict[str, int] = {}
-    for step in code:
-        match step:
-            case Attention():
-                layers[step.layer] = step.kv_heads, step.k.width // step.kv_heads
-            case Recall():
-                memory[step.layer] = step.heads, step.q.width // step.heads
-            case Remember():
-                memory[step.layer] = step.heads, step.k.width // step.heads
-            case Recurrent():
-                states[step.state] = step.state_floats
-    for uses in (layers, memory):
-        assert sorted(uses) == list(range(len(uses))), f"layers count from 0 without gaps: {sorted(uses)}"
-    return CacheShape(
-        tuple(layers[i] for i in range(len(layers))),
-        tuple(memory[i] for i in range(len(memory))),
-        tuple(states.values()),
-    )
-
-
-def state_numbers(code: Sequence[Instruction]) -> dict[str, int]:
-    """The place of every recurrent state in `CacheShape.states`."""
-    names = dict.fromkeys(step.state for step in code if isinstance(step, Recurrent))
-    return {name: number for number, name in enumerate(names)}
-
-
-def listing(code: Sequence[Instruction]) -> str:
-    """The program as text, one instruction a line; values are numbered in the order they are written."""
-    names: dict[Value, str] = {}
-    lines = []
-    for step in code:
-        for value in step.writes:
-            names[value] = "logits" if value.kind == "out" else f"{'rt'[value.rows == 'tokens']}{len(names)}"
-        left = ", ".join(f"{names[value]}:{value.kind}[{value.width}]" for value in step.writes)
-        words = [_word(item, names) for name, item in step.items() if name not in WRITTEN]
-        lines.append(f"{left} = {' '.join([type(step).__name__, *filter(None, words)])}")
-    return "\n".join(lines)
-
-
-def _word(item: Any, names: Mapping[Value, str]) -> str:
-    if isinstance(item, Value):
-        return names[item]
-    if item is None or isinstance(item, Rope):
-        return ""
-    return str(getattr(item, "name", f"{item:g}" if isinstance(item, float) else item))

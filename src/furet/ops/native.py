@@ -17,28 +17,24 @@ from furet.dtypes import TensorType
 from furet.errors import UnsupportedModel
 from furet.ops import Ops, Source, Tensor, stored
 from furet.ops.arena import Layout, lay_out
+from furet.ops.cache_shape import CacheShape, cache_shape
 from furet.ops.instructions import (
     Activate,
     Add,
     Attention,
-    CacheShape,
     Embed,
     Gated,
-    Instruction,
-    Kind,
     Linear,
     Multiply,
     Quantise,
     RmsNorm,
     Rotate,
-    Rows,
     TakeRows,
-    Value,
-    cache_shape,
 )
 from furet.ops.passes import is_quantised, lower
 from furet.ops.rope import Rope
 from furet.ops.trace import trace
+from furet.ops.values import Instruction, Kind, Rows, Value
 
 if TYPE_CHECKING:
     from furet import _core

@@ -17,14 +17,13 @@ from furet.ops.instructions import (
     Add,
     Attention,
     Gated,
-    Instruction,
     Linear,
     Multiply,
     Quantise,
     RmsNorm,
     TakeRows,
-    Value,
 )
+from furet.ops.values import Instruction, Value
 
 Code = list[Instruction]
 

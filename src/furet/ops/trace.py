@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from furet.ops import Activation, Ops, Tensor
 from furet.ops import instructions as make
-from furet.ops.instructions import Instruction, Kind, Rows, Value
 from furet.ops.rope import Rope
+from furet.ops.values import Instruction, Kind, Rows, Value
 
 
 def trace(forward: Callable[[Ops[Value]], Value]) -> list[Instruction]:
