@@ -34,6 +34,9 @@ GADGETS = [
     "{{ ([ROOT] | groupby('__class__') | first).grouper }}",
     "{% set f = '{0.__globals__}'.format %}{{ f(ROOT) }}",
     "{% for k in ['__class__'] %}{{ ROOT[k][k] }}{% endfor %}",
+    "{% set n = namespace(a=ROOT) %}{{ n.__class__ }}{{ n._Namespace__attrs }}{{ n['__init__'] }}",
+    "{% macro m(x) %}{{ x.__class__ }}{% endmacro %}{% set n = namespace(__html__=m) %}{{ [n] | join | e }}",
+    "{% macro m() %}<class{% endmacro %}{% set n = namespace() %}{% set n.__html__ = m %}{{ n | e }}",
     "{{ ROOT.gi_frame.f_globals }}{{ ROOT.func_globals }}{{ ROOT.f_back }}{{ ROOT.mro() }}",
 ]
 ESCAPED = (

@@ -14,7 +14,7 @@ from functools import wraps
 from typing import Any
 
 from jinja2 import TemplateSyntaxError, nodes
-from jinja2.exceptions import TemplateError
+from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.ext import Extension, LoopControlExtension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
@@ -36,10 +36,28 @@ class Refused(TemplateError):
 
 
 class TemplateNamespace(Namespace):
-    """Jinja's `namespace`, printing nothing of what it holds: it may hold itself."""
+    """Jinja's `namespace`, printing nothing of what it holds: it may hold itself.
+
+    Names with an underscore in front are refused: libraries ask objects for such attributes, and call them.
+    """
+
+    def __init__(*args: Any, **kwargs: Any) -> None:  # so that an attribute may be called `self`
+        attributes: dict[Any, Any] = dict(*args[1:], **kwargs)
+        for name in attributes:
+            _refuse_private(name)
+        Namespace.__init__(args[0], attributes)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _refuse_private(name)
+        super().__setitem__(name, value)
 
     def __repr__(self) -> str:
         return "<namespace>"
+
+
+def _refuse_private(name: object) -> None:
+    if isinstance(name, str) and name.startswith("_"):
+        raise SecurityError(f"a namespace has no attribute {name!r}")
 
 
 class TemplateDict:
