@@ -28,8 +28,8 @@ from typing import NoReturn, TypeAlias
 
 from furet.dtypes import TensorType
 from furet.errors import ModelFileError, UnsupportedModel
-from furet.files.gguf_foreign import describe_foreign
 from furet.files.gguf_values import FORMAT, MARK, WIDTH, NumberArray, StringArray, Value, ValueType
+from furet.files.kind import kind_of_bytes
 from furet.files.tensor_file import ByteOrder, TensorInfo
 
 MAX_HEADER = 32 << 20  # bytes; a 260,000-token vocabulary with scores, types and 500,000 merges takes 13 MB
@@ -157,7 +157,9 @@ class _Cursor:
         """Check the magic, find byte order and version."""
         self.field = "magic"
         if self.total == 0 or not b"GGUF".startswith(self.data[:4]):
-            self.refuse(*describe_foreign(self.data, self.total))
+            kind = kind_of_bytes(self.data[:512], self.total)
+            wanted = "wanted b'GGUF'" if kind.name == "unknown" else "not GGUF"
+            self.refuse(f"{kind.says}, {wanted}", kind.hint)
         self.take(4)
         self.field = "version"
         version = self.u32()
