@@ -83,7 +83,7 @@ class MappedFile:
     def release(self, offset: int, nbytes: int) -> None:
         """Give the memory of these bytes' pages back; they stay readable, from the file again."""
         first = offset // mmap.PAGESIZE * mmap.PAGESIZE
-        if isinstance(self._mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        if nbytes and isinstance(self._mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED, first, offset + nbytes - first)
 
     def check_unchanged(self) -> None:
