@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -25,7 +26,7 @@ using furet::Style;
 
 template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using MaybeFloats = std::optional<In<float>>;
+using Heads = std::vector<std::pair<int, int>>;
 
 using furet::require;
 
@@ -93,10 +94,10 @@ struct PyProgram {
         program.add(furet::Embed{keep(weight), out});
     }
 
-    int buffer(int64_t width, const std::string& kind, const std::string& rows, int64_t offset) {
+    int buffer(int64_t width, const std::string& kind, const std::string& rows, int64_t offset, int64_t each) {
         const Kind k = kind_of(kind);
         if (k == Kind::Out) vocabulary = width;
-        return program.buffer(width, k, rows_of(rows), offset);
+        return program.buffer(width, k, rows_of(rows), offset, each);
     }
 
     void linear(int x, nb::sequence weights, nb::sequence biases, std::vector<int> outs, int residual) {
@@ -120,7 +121,7 @@ struct PyProgram {
         for (nb::handle run : runs) {
             nb::tuple pair = nb::cast<nb::tuple>(run);
             require(pair.size() == 2, "a run is (cache, count)");
-            step.runs.push_back({&nb::cast<furet::KVCache&>(pair[0]), nb::cast<int64_t>(pair[1])});
+            step.runs.push_back({&nb::cast<furet::Cache&>(pair[0]), nb::cast<int64_t>(pair[1])});
         }
         nb::gil_scoped_release release;
         program.step(pool, std::move(step));
@@ -174,22 +175,23 @@ NB_MODULE(_core, m) {
         .def_prop_ro("columns", [](const PyWeight& w) { return w.view.columns; })
         .def_prop_ro("quantised", [](const PyWeight& w) { return w.view.info->form != furet::Form::Float; });
 
-    nb::class_<furet::KVCache>(m, "KVCache")
-        .def("__init__", [](furet::KVCache* self, int layers, int kv_heads, int head_dim, int64_t capacity) {
-            require(layers >= 1 && kv_heads >= 1 && head_dim >= 1 && head_dim <= furet::kHeadLimit && capacity >= 1 && capacity <= INT32_MAX, "a cache has positive sizes");
-            new (self) furet::KVCache(layers, kv_heads, head_dim, capacity);
-        }, "layers"_a, "kv_heads"_a, "head_dim"_a, "capacity"_a)
-        .def_prop_ro("capacity", [](const furet::KVCache& c) { return c.capacity; })
-        .def_prop_ro("length", [](const furet::KVCache& c) { return c.length; })
-        .def("truncate", [](furet::KVCache& c, int64_t length) {
-            require(length >= 0 && length <= c.length, "truncate: the cache holds " + std::to_string(c.length) + " tokens");
-            c.length = length;
-        }, "length"_a)
-        .def_static("bytes", &furet::KVCache::bytes, "layers"_a, "kv_heads"_a, "head_dim"_a, "capacity"_a);
+    nb::class_<furet::Cache>(m, "Cache")
+        .def("__init__", [](furet::Cache* self, Heads layers, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity) {
+            new (self) furet::Cache({std::move(layers), std::move(memory), std::move(states), capacity, memory_capacity});
+        }, "layers"_a, "memory"_a, "states"_a, "capacity"_a, "memory_capacity"_a = 0)
+        .def_ro("capacity", &furet::Cache::capacity)
+        .def_ro("memory_capacity", &furet::Cache::memory_capacity)
+        .def_ro("length", &furet::Cache::length)
+        .def_ro("memory_length", &furet::Cache::memory_length)
+        .def_prop_ro("recurrent", &furet::Cache::recurrent)
+        .def("truncate", &furet::Cache::truncate, "length"_a)
+        .def_static("bytes", [](Heads layers, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity) {
+            return furet::Cache::bytes({std::move(layers), std::move(memory), std::move(states), capacity, memory_capacity});
+        }, "layers"_a, "memory"_a, "states"_a, "capacity"_a, "memory_capacity"_a = 0);
 
     nb::class_<PyProgram>(m, "Program")
         .def(nb::init<int64_t, int64_t, int64_t>(), "max_tokens"_a, "max_rows"_a, "arena_bytes"_a)
-        .def("buffer", &PyProgram::buffer, "width"_a, "kind"_a, "rows"_a, "offset"_a)
+        .def("buffer", &PyProgram::buffer, "width"_a, "kind"_a, "rows"_a, "offset"_a, "each"_a = 1)
         .def("rope_table", [](PyProgram& p, In<double> f, double magnitude) { return p.program.rope_table({f.data(), f.data() + f.size()}, magnitude); }, "inverse_frequencies"_a, "magnitude"_a)
         .def("embed", &PyProgram::embed, "weight"_a, "out"_a)
         .def("take_rows", [](PyProgram& p, int x, int out) { p.program.add(furet::TakeRows{x, out}); }, "x"_a, "out"_a)

@@ -1,40 +1,58 @@
-// Keys and values of one sequence in float16, all layers, in one mapping that is touched only as it fills.
-// Layout per layer: keys [K, capacity / 16, D, 16], then values [K, capacity, D padded to 16]. See kernels.h.
+// What one sequence remembers, in one mapping that is touched only as it fills: keys and values of its own tokens and of an
+// encoder's, in float16, and the float32 states of recurrent instructions.
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace furet {
 
-class KVCache {
+// Keys and values of one layer: keys [H, room / 16, D, 16], values [H, room, D padded to 16]; see kernels.h.
+struct KeyValues {
+    int heads, dim;
+    int64_t room;               // tokens, a multiple of 64
+    uint16_t* keys;
+    uint16_t* values;
+
+    // Write the key and value of one position, float16 rows of `dim`.
+    void put(int head, int64_t position, const uint16_t* key, const uint16_t* value) const;
+};
+
+struct State {
+    float* values;
+    int64_t count;
+};
+
+// Heads and their size for every layer that attends and every one that recalls, and the values of every state.
+struct CacheShape {
+    std::vector<std::pair<int, int>> layers, memory;
+    std::vector<int64_t> states;
+    int64_t capacity, memory_capacity;      // tokens
+};
+
+class Cache {
 public:
-    KVCache(int layers, int kv_heads, int head_dim, int64_t capacity);
-    ~KVCache();
-    KVCache(const KVCache&) = delete;
-    KVCache& operator=(const KVCache&) = delete;
+    // Both throw std::invalid_argument for sizes that are not positive or beyond all memory.
+    explicit Cache(const CacheShape& shape);
+    static int64_t bytes(const CacheShape& shape);
+    ~Cache();
+    Cache(const Cache&) = delete;
+    Cache& operator=(const Cache&) = delete;
 
-    uint16_t* keys(int layer) const { return base_ + layer * layer_halves(); }
-    uint16_t* values(int layer) const { return keys(layer) + (int64_t)kv_heads * room_ * head_dim; }
-    // Write the key and value of one position, float16 rows of head_dim.
-    void put(int layer, int head, int64_t position, const uint16_t* key, const uint16_t* value);
-    int64_t padded_dim() const { return padded(head_dim); }
-    int64_t room() const { return room_; }
+    // Forget the tokens from `length` on. States go back to zeros, for which `length` must be 0 or what it is.
+    void truncate(int64_t length);
+    bool recurrent() const { return !states.empty(); }
 
-    static int64_t bytes(int layers, int kv_heads, int head_dim, int64_t capacity);
-
-    const int layers, kv_heads, head_dim;
-    const int64_t capacity;
-    int64_t length = 0;
+    const int64_t capacity, memory_capacity;
+    int64_t length = 0, memory_length = 0;
+    std::vector<KeyValues> layers, memory;
+    std::vector<State> states;
 
 private:
-    static int64_t padded(int64_t dim) { return (dim + 15) / 16 * 16; }
-    static int64_t rounded(int64_t capacity) { return (capacity + 63) / 64 * 64; }
-    int64_t layer_halves() const { return (int64_t)kv_heads * room_ * (head_dim + padded(head_dim)); }
-
-    int64_t room_;
     size_t mapped_;
-    uint16_t* base_;
+    uint8_t* base_;
 };
 
 }  // namespace furet

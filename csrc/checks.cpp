@@ -11,6 +11,10 @@ bool holds_floats(const Buffer& b) { return b.kind != Kind::Q8; }
 
 std::string text(int64_t n) { return std::to_string(n); }
 
+constexpr const char* kAnotherModel = "the cache was made for another model";
+
+bool fits(const KeyValues& cached, int head_dim, int64_t width) { return cached.dim == head_dim && width == (int64_t)cached.heads * head_dim; }
+
 }  // namespace
 
 void require(bool holds, const std::string& what) {
@@ -27,11 +31,16 @@ void Check::is_float(int id, const char* who) const {
 }
 
 void Check::of_tokens(int id, const char* who) const {
-    require(at(id).rows == Rows::Tokens, std::string(who) + ": wants a row for each token");
+    require(at(id).rows == Rows::Tokens && at(id).each == 1, std::string(who) + ": wants a row for each token");
+}
+
+void Check::same_rows(int a, int b, const char* who) const {
+    require(at(a).rows == at(b).rows && at(a).each == at(b).each, std::string(who) + ": rows differ");
 }
 
 void Check::same_shape(int a, int b, const char* who) const {
-    require(at(a).width == at(b).width && at(a).rows == at(b).rows, std::string(who) + ": widths or rows differ");
+    same_rows(a, b, who);
+    require(at(a).width == at(b).width, std::string(who) + ": widths differ");
 }
 
 void Check::all_float_of_one_shape(int a, int b, int c, const char* who) const {
@@ -43,14 +52,15 @@ void Check::all_float_of_one_shape(int a, int b, int c, const char* who) const {
 
 void Check::operator()(const Embed& i) const {
     const Buffer& out = at(i.out);
-    require(out.kind == Kind::F32 && out.width == i.weight.columns && out.rows == Rows::Tokens,
-            "embed: out must be f32 [tokens, columns]");
+    of_tokens(i.out, "embed");
+    require(out.kind == Kind::F32 && out.width == i.weight.columns, "embed: out must be f32 [tokens, columns]");
 }
 
 void Check::operator()(const TakeRows& i) const {
     is_float(i.x, "take_rows");
     require(at(i.out).kind == Kind::F32 && at(i.out).width == at(i.x).width, "take_rows: out must be f32 of the same width");
-    require(at(i.x).rows == Rows::Tokens && at(i.out).rows == Rows::Rows, "take_rows: from tokens to rows");
+    of_tokens(i.x, "take_rows");
+    require(at(i.out).rows == Rows::Rows && at(i.out).each == 1, "take_rows: from tokens to rows");
 }
 
 void Check::operator()(const RmsNorm& i) const {
@@ -78,7 +88,7 @@ void Check::operator()(const Linear& i) const {
                 "linear: a quantised weight wants q8 input, a float weight f32");
         require(x.width == w.columns, "linear: input width " + text(x.width) + " is not the weight's " + text(w.columns) + " columns");
         require(holds_floats(out) && out.width == w.rows, "linear: out must be f32 and as wide as the weight has rows");
-        require(out.rows == x.rows, "linear: input and out rows differ");
+        same_rows(i.x, i.outs[j], "linear");
         require(i.biases[j].empty() || (int64_t)i.biases[j].size() == w.rows, "linear: bias length is not the weight's rows");
     }
     if (i.residual < 0) return;
@@ -100,6 +110,7 @@ void Check::operator()(const Append& i) const {
     is_float(i.k, "attention");
     is_float(i.v, "attention");
     of_tokens(i.k, "attention");
+    require(i.layer >= 0, "attention: there is no such layer");
     same_shape(i.k, i.v, "attention");
 }
 
@@ -131,7 +142,7 @@ void check_step(const Step& step, int64_t max_tokens, int64_t max_rows) {
     require(step.row_count >= 0 && step.row_count <= max_rows, "at most " + text(max_rows) + " rows of logits a step");
     int64_t total = 0;
     for (size_t r = 0; r < step.runs.size(); ++r) {
-        const KVCache& cache = *step.runs[r].cache;
+        const Cache& cache = *step.runs[r].cache;
         const int64_t count = step.runs[r].count;
         require(count >= 1, "a run has at least one token");
         require(count <= step.count, "a run has more tokens than the step");
@@ -155,10 +166,8 @@ void check_step(const Step& step, const Instruction& instruction, const std::vec
     } else if (auto* append = std::get_if<Append>(&instruction)) {
         const int64_t width = buffers[(size_t)append->k].width;
         for (const Run& run : step.runs) {
-            const KVCache& cache = *run.cache;
-            const bool fits = append->layer >= 0 && append->layer < cache.layers && append->head_dim == cache.head_dim &&
-                              width == (int64_t)cache.kv_heads * cache.head_dim;
-            require(fits, "the cache was made for another model");
+            const std::vector<KeyValues>& layers = run.cache->layers;
+            require((size_t)append->layer < layers.size() && fits(layers[(size_t)append->layer], append->head_dim, width), kAnotherModel);
         }
     }
 }

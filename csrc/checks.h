@@ -32,6 +32,7 @@ private:
     const Buffer& at(int id) const;
     void is_float(int id, const char* who) const;
     void of_tokens(int id, const char* who) const;
+    void same_rows(int a, int b, const char* who) const;
     void same_shape(int a, int b, const char* who) const;
     void all_float_of_one_shape(int a, int b, int c, const char* who) const;
 

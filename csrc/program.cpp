@@ -11,6 +11,8 @@
 
 namespace furet {
 
+constexpr int64_t kMostEach = 1024;     // far more experts than any model gives a token to
+
 int64_t buffer_row_bytes(Kind kind, int64_t width) {
     if (kind == Kind::Out) return 0;
     return kind == Kind::Q8 ? q8_row_bytes(width) : (width * 4 + 63) / 64 * 64;
@@ -32,18 +34,19 @@ int64_t Program::width(int buffer) const {
     return buffers_[(size_t)buffer].width;
 }
 
-int Program::buffer(int64_t width, Kind kind, Rows rows, int64_t offset) {
+int Program::buffer(int64_t width, Kind kind, Rows rows, int64_t offset, int64_t each) {
     require(width >= 1 && width <= (int64_t)1 << 31, "a buffer's width must be positive");
     require(kind != Kind::Q8 || width % kActivationBlock == 0, "a q8 buffer's width must be a multiple of 32");
+    require(each >= 1 && each <= kMostEach, "a buffer has 1 to " + std::to_string(kMostEach) + " rows for each token");
     const int64_t bytes = buffer_row_bytes(kind, width);
     require(offset >= 0 && offset % 64 == 0, "a buffer's offset must be a multiple of 64");
     require(offset <= (int64_t)arena_bytes_, "buffer begins at byte " + std::to_string(offset) + " of an arena of " + std::to_string(arena_bytes_));
-    const int64_t end = offset + bytes * (rows == Rows::Tokens ? max_tokens_ : max_rows_);
+    const int64_t end = offset + bytes * each * (rows == Rows::Tokens ? max_tokens_ : max_rows_);
     require(kind == Kind::Out || end <= (int64_t)arena_bytes_, "buffer ends at byte " + std::to_string(end) + " of an arena of " + std::to_string(arena_bytes_));
-    require(kind != Kind::Out || rows == Rows::Rows, "the out buffer has rows of logits");
+    require(kind != Kind::Out || (rows == Rows::Rows && each == 1), "the out buffer has rows of logits");
     // It stands for the one array that a step is given, whose width is known.
     for (const Buffer& other : buffers_) require(kind != Kind::Out || other.kind != Kind::Out, "a program has one out buffer");
-    buffers_.push_back({width, kind, rows, offset, bytes});
+    buffers_.push_back({width, kind, rows, offset, bytes, each});
     return (int)buffers_.size() - 1;
 }
 

@@ -32,7 +32,7 @@ struct Weight {
 };
 
 struct Run {
-    KVCache* cache;
+    Cache* cache;
     int64_t count;
 };
 
@@ -41,6 +41,7 @@ struct Buffer {
     Kind kind;
     Rows rows;
     int64_t offset, row_bytes;
+    int64_t each;               // rows per token, or per row of logits, one after the other
 };
 
 using Floats = std::vector<float>;
@@ -82,7 +83,7 @@ public:
     Program(const Program&) = delete;
     Program& operator=(const Program&) = delete;
 
-    int buffer(int64_t width, Kind kind, Rows rows, int64_t offset);
+    int buffer(int64_t width, Kind kind, Rows rows, int64_t offset, int64_t each = 1);
     int rope_table(std::vector<double> inverse_frequencies, double magnitude);
     void add(Instruction instruction);
     int64_t width(int buffer) const;

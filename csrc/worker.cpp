@@ -118,10 +118,11 @@ void Worker::operate(const Append& i, Counter& next) {
         int64_t offset = t;
         for (; offset >= run->count; ++run) offset -= run->count;
         uint16_t key[kHeadLimit], value[kHeadLimit];
-        for (int head = 0; head < run->cache->kv_heads; ++head) {
+        const KeyValues& cached = run->cache->layers[(size_t)i.layer];
+        for (int head = 0; head < cached.heads; ++head) {
             kernels_.store_half(floats(k, t) + (int64_t)head * i.head_dim, i.head_dim, key);
             kernels_.store_half(floats(v, t) + (int64_t)head * i.head_dim, i.head_dim, value);
-            run->cache->put(i.layer, head, run->cache->length + offset, key, value);
+            cached.put(head, run->cache->length + offset, key, value);
         }
     });
 }
@@ -141,8 +142,8 @@ void Worker::operate(const Attention& i, Counter& next) {
                 token += run.count;
                 continue;
             }
-            const AttentionArgs args = {floats(q, token), q.row_bytes / 4, run.cache->keys(i.layer), run.cache->values(i.layer),
-                                        run.cache->room(), run.cache->length, run.count, i.heads, i.kv_heads, i.head_dim,
+            const KeyValues& cached = run.cache->layers[(size_t)i.layer];
+            const AttentionArgs args = {floats(q, token), q.row_bytes / 4, cached.keys, cached.values, cached.room, run.cache->length, run.count, i.heads, i.kv_heads, i.head_dim,
                                         i.scale, i.window, out(o, token), o.row_bytes, o.width};
             // The last queries see the most keys: take them first, so that the end of the instruction is even.
             const int64_t tile = tiles - 1 - task / i.kv_heads;

@@ -32,7 +32,7 @@ private:
     template <class Task> void each_row(const Buffer& b, Counter& next, Task task);
 
     const Buffer& at(int id) const { return program_.buffers_[(size_t)id]; }
-    int64_t row_count(const Buffer& b) const { return b.rows == Rows::Tokens ? step_.count : step_.row_count; }
+    int64_t row_count(const Buffer& b) const { return b.each * (b.rows == Rows::Tokens ? step_.count : step_.row_count); }
     uint8_t* row(const Buffer& b, int64_t r) const { return program_.arena_ + b.offset + r * b.row_bytes; }
     float* floats(const Buffer& b, int64_t r) const;
     RowOut out(const Buffer& b, int64_t r) const;

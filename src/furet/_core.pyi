@@ -59,31 +59,59 @@ class Weight:
     def quantised(self) -> bool:
         """Whether `linear` wants its input as a "q8" buffer (True) or as "f32" (False)."""
 
-class KVCache:
-    """Keys and values of one sequence, float16, all layers. Memory is touched only as it fills."""
+class Cache:
+    """What one sequence remembers. Memory is touched only as it fills.
 
-    def __init__(self, layers: int, kv_heads: int, head_dim: int, capacity: int) -> None: ...
+    layers              (K, D) of every layer that attends: keys and values per token, float16
+    memory              (H, D) of every layer that recalls: the same per token of an encoder
+    states              values of every recurrent state, float32, zeros at first
+    capacity            tokens
+    memory_capacity     tokens of an encoder
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[int, int]],
+        memory: Sequence[tuple[int, int]],
+        states: Sequence[int],
+        capacity: int,
+        memory_capacity: int = 0,
+    ) -> None: ...
     @property
     def capacity(self) -> int: ...
     @property
+    def memory_capacity(self) -> int: ...
+    @property
     def length(self) -> int:
         """Tokens held; grows by `Program.step`."""
+    @property
+    def memory_length(self) -> int:
+        """Tokens of an encoder that are remembered."""
+    @property
+    def recurrent(self) -> bool:
+        """Whether there is a state, which can only be forgotten as a whole."""
     def truncate(self, length: int) -> None:
-        """Forget the tokens from `length` on."""
+        """Forget the tokens from `length` on; ValueError if that would cut a recurrent state in two."""
     @staticmethod
-    def bytes(layers: int, kv_heads: int, head_dim: int, capacity: int) -> int: ...
+    def bytes(
+        layers: Sequence[tuple[int, int]],
+        memory: Sequence[tuple[int, int]],
+        states: Sequence[int],
+        capacity: int,
+        memory_capacity: int = 0,
+    ) -> int: ...
 
 class Program:
     """A flat list of instructions over buffers of one arena, run in one call per step.
 
     A buffer has `width` values per row; "tokens" buffers have one row per token of the step (at most
     max_tokens), "rows" buffers one per row of logits asked for (at most max_rows). `offset` is its place in
-    the arena, a multiple of 64. The instruction methods check widths and kinds against each other and raise
+    the arena, a multiple of 64; `each` is how many rows it has for each of these, one after the other. The instruction methods check widths and kinds against each other and raise
     ValueError. The buffer of kind "out" is the caller's array of logits; it has rows "rows", and no arena.
     """
 
     def __init__(self, max_tokens: int, max_rows: int, arena_bytes: int) -> None: ...
-    def buffer(self, width: int, kind: Kind, rows: Rows, offset: int) -> int: ...
+    def buffer(self, width: int, kind: Kind, rows: Rows, offset: int, each: int = 1) -> int: ...
     def rope_table(self, inverse_frequencies: NDArray[np.float64], magnitude: float) -> int:
         """Angles for `rope`: cos and sin of position * inverse_frequencies[i] [D/2], times magnitude.
 
@@ -131,7 +159,7 @@ class Program:
         self,
         pool: Pool,
         tokens: NDArray[np.int32],
-        runs: Sequence[tuple[KVCache, int]],
+        runs: Sequence[tuple[Cache, int]],
         rows: NDArray[np.int32],
         out: NDArray[np.float32],
     ) -> None:

@@ -11,10 +11,12 @@ from furet.engine.session import Session
 
 
 class Cache:
-    def __init__(self) -> None:
+    def __init__(self, recurrent: bool) -> None:
         self.length = 0
+        self.recurrent = recurrent
 
     def truncate(self, length: int) -> None:
+        assert not self.recurrent or length in (0, self.length), "half a state"
         self.length = min(self.length, length)
 
 
@@ -23,12 +25,13 @@ class Counting:
 
     vocab, max_tokens, max_rows = 1, 4, 2
 
-    def __init__(self) -> None:
+    def __init__(self, recurrent: bool = False) -> None:
         self.steps: list[list[int]] = []
         self.fail = ""
+        self.recurrent = recurrent
 
     def new_cache(self, capacity: int) -> Cache:
-        return Cache()
+        return Cache(self.recurrent)
 
     def step(self, tokens, cache, first_row, out) -> None:
         if self.fail == "before":
@@ -60,6 +63,16 @@ def test_only_what_is_new_is_computed_and_the_last_token_always(backend, session
     assert session.fill([1, 2], ROW) and ROW[0, 0] == 2
     assert backend.steps == [[1, 2, 3, 4], [5], [9, 8, 7], [7], [2]]
     assert session.tokens == [1, 2]
+
+
+def test_a_recurrent_state_is_extended_or_made_again():
+    backend = Counting(recurrent=True)
+    session = Session(backend, Lock(), 100)
+    assert session.fill([1, 2, 3], ROW) and session.fill([1, 2, 3, 4, 5], ROW) and ROW[0, 0] == 5
+    assert session.fill([1, 2, 3, 9], ROW) and ROW[0, 0] == 4
+    assert session.fill([1, 2, 3, 9], ROW) and ROW[0, 0] == 4
+    assert backend.steps == [[1, 2, 3], [4, 5], [1, 2, 3, 9], [1, 2, 3, 9]]
+    assert session.truncate(2) == 0 and session.tokens == []
 
 
 def test_logits_of_every_token_come_in_steps_of_as_many_rows_as_there_are(backend, session):

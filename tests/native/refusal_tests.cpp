@@ -37,7 +37,8 @@ void test_sizes() {
     CHECK(refuses([&] { p.buffer(16, Kind::F32, Rows::Tokens, kHuge / 64 * 64); }));
     CHECK(refuses([&] { p.buffer(65, Kind::F32, Rows::Tokens, 0); }));
     CHECK(refuses([&] { p.buffer(16, Kind::F32, Rows::Tokens, 832); }));
-    CHECK(refuses([&] { p.buffer(16, Kind::Out, Rows::Tokens, 0); }));
+    CHECK(refuses([&] { p.buffer(16, Kind::Out, Rows::Tokens, 0); }) && refuses([&] { p.buffer(16, Kind::Out, Rows::Rows, 0, 2); }));
+    CHECK(refuses([&] { p.buffer(16, Kind::F32, Rows::Tokens, 0, 0); }) && refuses([&] { p.buffer(16, Kind::F32, Rows::Tokens, 0, kHuge); }) && refuses([&] { p.buffer(16, Kind::F32, Rows::Tokens, 0, 5); }));
     CHECK(p.buffer(64, Kind::F32, Rows::Tokens, 0) == 0 && p.buffer(16, Kind::F32, Rows::Tokens, 768) == 1);
     CHECK(p.buffer(7, Kind::Out, Rows::Rows, 0) == 2);
     CHECK(refuses([&] { p.buffer(8, Kind::Out, Rows::Rows, 0); }));
@@ -132,6 +133,34 @@ void test_row_misfits(Misfits& m) {
     CHECK(m.refuse(Multiply{m.f64, m.f32, m.f64}) && m.refuse(Multiply{m.f64, m.f64, m.f32}) && m.refuse(Multiply{m.f64, m.q64, m.f64}));
 }
 
+void test_caches() {
+    tally.where = "refused caches";
+    using Heads = std::vector<std::pair<int, int>>;
+    auto refused = [](Heads layers, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity) {
+        const CacheShape shape{layers, memory, states, capacity, memory_capacity};
+        return refuses([&] { Cache::bytes(shape); }) && refuses([&] { Cache cache(shape); });
+    };
+    CHECK(refused({{0, 64}}, {}, {}, 9, 0) && refused({{-1, 64}}, {}, {}, 9, 0) && refused({{1 << 30, 64}}, {}, {}, 9, 0));
+    CHECK(refused({{2, 0}}, {}, {}, 9, 0) && refused({{2, kHeadLimit + 1}}, {}, {}, 9, 0) && refused({{2, -16}}, {}, {}, 9, 0));
+    CHECK(refused({{2, 64}}, {}, {}, -1, 0) && refused({{2, 64}}, {}, {}, kHuge, 0) && refused({{2, 64}}, {}, {}, 9, kHuge));
+    CHECK(refused({}, {{0, 64}}, {}, 9, 9) && refused({}, {{4, 64}}, {}, 9, -1));
+    CHECK(refused({}, {}, {0}, 9, 0) && refused({}, {}, {-1}, 9, 0) && refused({}, {}, {kHuge}, 9, 0));
+    CHECK(refused(Heads(1000, {4096, 512}), {}, {}, INT32_MAX, 0) && refused({}, {}, std::vector<int64_t>(1000, (int64_t)1 << 40), 9, 0));
+    Cache recurrent({{}, {}, {5, 100}, 9, 0});
+    CHECK(recurrent.states.size() == 2 && recurrent.states[1].count == 100 && recurrent.states[1].values[99] == 0);
+    recurrent.length = 7;
+    recurrent.states[0].values[4] = recurrent.states[1].values[99] = 3;
+    CHECK(refuses([&] { recurrent.truncate(6); }) && refuses([&] { recurrent.truncate(8); }) && refuses([&] { recurrent.truncate(-1); }));
+    recurrent.truncate(7);
+    CHECK(recurrent.length == 7 && recurrent.states[0].values[4] == 3);
+    recurrent.truncate(0);
+    CHECK(recurrent.length == 0 && recurrent.states[0].values[4] == 0 && recurrent.states[1].values[99] == 0);
+    const CacheShape mixed{{{2, 20}, {1, 64}}, {{4, 16}}, {3}, 65, 1};
+    CHECK(Cache::bytes(mixed) == 2 * (2 * 128 * (20 + 32) + 128 * 128 + 4 * 64 * 32) + 64);
+    Cache cache(mixed);
+    CHECK(cache.layers[1].keys == cache.layers[0].values + 2 * 128 * 32 && (uint16_t*)cache.states[0].values == cache.memory[0].values + 4 * 64 * 16);
+}
+
 // A step that is refused leaves the cache as it was, to the byte, and the next one gives what it would have given.
 void test_steps() {
     tally.where = "refused steps";
@@ -139,14 +168,16 @@ void test_steps() {
     Pool pool(2);
     const auto cache = TinyModel::cache(6), small = TinyModel::cache(2);
     model.step(pool, {1, 2, 3}, *cache);
-    const int64_t halves = KVCache::bytes(TinyModel::kLayers, TinyModel::kKVHeads, TinyModel::kHeadDim, 6) / 2;
-    const std::vector<uint16_t> before(cache->keys(0), cache->keys(0) + halves);
+    const int64_t halves = Cache::bytes(TinyModel::shape(6)) / 2;
+    const uint16_t* held = cache->layers[0].keys;
+    const std::vector<uint16_t> before(held, held + halves);
     auto refused = [&](const std::vector<int32_t>& tokens, std::vector<Run> runs, const std::vector<int32_t>& rows) {
         return refuses([&] { model.step(pool, tokens, std::move(runs), rows); }) && cache->length == 3 && small->length == 0 &&
-               same_bits(before.data(), cache->keys(0), 2 * halves);
+               same_bits(before.data(), held, 2 * halves);
     };
-    KVCache fewer_layers(1, TinyModel::kKVHeads, TinyModel::kHeadDim, 9), fewer_heads(2, 1, TinyModel::kHeadDim, 9), narrower(2, 2, 32, 9);
-    KVCache* one = cache.get();
+    constexpr int kDim = TinyModel::kHeadDim;
+    Cache fewer_layers({{{2, kDim}}, {}, {}, 9, 0}), fewer_heads({{{2, kDim}, {1, kDim}}, {}, {}, 9, 0}), narrower({{{2, 32}, {2, 32}}, {}, {}, 9, 0});
+    Cache* one = cache.get();
     CHECK(refused({}, {}, {}));
     CHECK(refused({}, {{one, 0}}, {}));
     CHECK(refused(std::vector<int32_t>(TinyModel::kMaxTokens + 1), {{one, 1}}, {}));
@@ -171,6 +202,7 @@ void test_steps() {
 
 void test_refusals() {
     test_sizes();
+    test_caches();
     Misfits misfits;
     test_linear_misfits(misfits);
     test_attention_misfits(misfits);

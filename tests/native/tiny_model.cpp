@@ -96,12 +96,14 @@ std::vector<float> TinyModel::step(Pool& pool, const std::vector<int32_t>& token
     return out;
 }
 
-std::vector<float> TinyModel::step(Pool& pool, const std::vector<int32_t>& tokens, KVCache& cache) {
+std::vector<float> TinyModel::step(Pool& pool, const std::vector<int32_t>& tokens, Cache& cache) {
     std::vector<int32_t> rows;
     for (size_t t = 0; t < tokens.size(); ++t) rows.push_back((int32_t)t);
     return step(pool, tokens, {{&cache, (int64_t)tokens.size()}}, rows);
 }
 
-std::unique_ptr<KVCache> TinyModel::cache(int64_t capacity) { return std::make_unique<KVCache>(kLayers, kKVHeads, kHeadDim, capacity); }
+CacheShape TinyModel::shape(int64_t capacity) { return {{(size_t)kLayers, {kKVHeads, kHeadDim}}, {}, {}, capacity, 0}; }
+
+std::unique_ptr<Cache> TinyModel::cache(int64_t capacity) { return std::make_unique<Cache>(shape(capacity)); }
 
 }  // namespace test

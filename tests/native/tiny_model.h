@@ -22,8 +22,9 @@ public:
     // Logits [rows, vocabulary] of one step.
     std::vector<float> step(furet::Pool& pool, const std::vector<int32_t>& tokens, std::vector<furet::Run> runs, const std::vector<int32_t>& rows);
     // The same for one sequence and all of its tokens.
-    std::vector<float> step(furet::Pool& pool, const std::vector<int32_t>& tokens, furet::KVCache& cache);
-    static std::unique_ptr<furet::KVCache> cache(int64_t capacity);
+    std::vector<float> step(furet::Pool& pool, const std::vector<int32_t>& tokens, furet::Cache& cache);
+    static furet::CacheShape shape(int64_t capacity);
+    static std::unique_ptr<furet::Cache> cache(int64_t capacity);
 
     furet::Program program;
 

@@ -42,18 +42,25 @@ class Weight:
         self.values = quant.decode(TensorType(type), data, (rows, columns))
 
 
-class KVCache:
-    def __init__(self, layers: int, kv_heads: int, head_dim: int, capacity: int) -> None:
+Shapes = Sequence[tuple[int, int]]
+
+
+class Cache:
+    def __init__(
+        self, layers: Shapes, memory: Shapes, states: Sequence[int], capacity: int, memory_capacity: int
+    ) -> None:
         self.capacity, self.length = capacity, 0
-        self.keys = np.zeros((layers, capacity, kv_heads, head_dim), np.float32)
-        self.values = np.zeros_like(self.keys)
+        self.keys = [np.zeros((capacity, heads, dim), np.float32) for heads, dim in layers]
+        self.values = [np.zeros_like(keys) for keys in self.keys]
 
     def truncate(self, length: int) -> None:
         self.length = min(self.length, length)
 
     @staticmethod
-    def bytes(layers: int, kv_heads: int, head_dim: int, capacity: int) -> int:
-        return 4 * layers * kv_heads * head_dim * capacity
+    def bytes(
+        layers: Shapes, memory: Shapes, states: Sequence[int], capacity: int, memory_capacity: int = 0
+    ) -> int:
+        return 4 * capacity * sum(heads * dim for heads, dim in layers)
 
 
 class Program:
@@ -64,7 +71,7 @@ class Program:
         self.tables: list[tuple[NDArray[np.float64], float]] = []
         self.code: list[tuple[str, dict[str, Any]]] = []
 
-    def buffer(self, width: int, kind: str, rows: str, offset: int) -> int:
+    def buffer(self, width: int, kind: str, rows: str, offset: int, each: int = 1) -> int:
         if offset % 64 or (kind == "out" and rows != "rows"):
             raise ValueError("misplaced buffer")
         if offset + self.limits[rows] * buffer_row_bytes(kind, width) > len(self.arena):
@@ -168,7 +175,7 @@ class Program:
         self,
         pool: object,
         tokens: NDArray[np.int32],
-        runs: Sequence[tuple[KVCache, int]],
+        runs: Sequence[tuple[Cache, int]],
         rows: NDArray[np.int32],
         out: Floats,
     ) -> None:
@@ -212,7 +219,7 @@ class _Step:
         self,
         program: Program,
         tokens: NDArray[np.int32],
-        runs: Sequence[tuple[KVCache, int]],
+        runs: Sequence[tuple[Cache, int]],
         rows: NDArray[np.int32],
         out: Floats,
     ) -> None:
@@ -279,15 +286,15 @@ class _Step:
         token = 0
         for cache, count in self.runs:
             for position in range(cache.length, cache.length + count):
-                cache.keys[layer, position] = self.at(k)[token].reshape(-1, head_dim)
-                cache.values[layer, position] = self.at(v)[token].reshape(-1, head_dim)
+                cache.keys[layer][position] = self.at(k)[token].reshape(-1, head_dim)
+                cache.values[layer][position] = self.at(v)[token].reshape(-1, head_dim)
                 seen = slice(max(0, position + 1 - window) if window else 0, position + 1)
                 queries = self.at(q)[token].reshape(-1, head_dim)
-                group = len(queries) // cache.keys.shape[2]
+                group = len(queries) // cache.keys[layer].shape[1]
                 for head, query in enumerate(queries):
-                    scores = scale * cache.keys[layer, seen, head // group] @ query
+                    scores = scale * cache.keys[layer][seen, head // group] @ query
                     weights = np.exp(scores - scores.max())
-                    mixed = weights @ cache.values[layer, seen, head // group] / weights.sum()
+                    mixed = weights @ cache.values[layer][seen, head // group] / weights.sum()
                     self.at(out)[token, head * head_dim : (head + 1) * head_dim] = mixed
                 token += 1
 

@@ -35,7 +35,7 @@ def test_arena_is_what_the_program_gets(stand_in: ModuleType) -> None:
 def test_cache_grows_with_context_and_sequences(stand_in: ModuleType) -> None:
     forward = read_model(tiny.model("llama", L=3, K=2, D=32)).forward
     one = needs(forward, context=100, max_tokens=8)
-    assert one.cache == stand_in.KVCache.bytes(3, 2, 32, 100)
+    assert one.cache == stand_in.Cache.bytes([(2, 32)] * 3, [], [], 100)
     assert needs(forward, context=100, sequences=4, max_tokens=8) == replace(one, cache=4 * one.cache)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from furet import _core
     from furet.engine.plan import Settings
-    from furet.families.decoder import Decoder
+    from furet.families.family import Family
     from furet.files.gguf import GGUF
     from furet.ops import Source, Tensor
 
@@ -22,6 +22,10 @@ class Cache(Protocol):
     @property
     def length(self) -> int:
         """Tokens held."""
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether there is a state of all tokens, which can only be forgotten as a whole."""
 
     def truncate(self, length: int) -> None:
         """Forget the tokens from `length` on."""
@@ -46,7 +50,7 @@ class Backend(Protocol):
         """Append tokens to a cache; logits of those from `first_row` on go into out. [T] -> [R, V]"""
 
 
-def compile_backend(decoder: Decoder, file: GGUF, settings: Settings, context: int) -> Backend:
+def compile_backend(decoder: Family, file: GGUF, settings: Settings, context: int) -> Backend:
     """The backend that the settings name, ready to step."""
     chunk = min(settings.chunk, context)
     if settings.backend == "reference":
@@ -61,7 +65,7 @@ class NativeBackend:
     goes; without `repack` they stay in the mapped file. Rows of the embedding are read as they are needed.
     """
 
-    def __init__(self, decoder: Decoder, file: GGUF, chunk: int, settings: Settings) -> None:
+    def __init__(self, decoder: Family, file: GGUF, chunk: int, settings: Settings) -> None:
         from furet import _core
         from furet.engine.plan import LOGITS_ROWS
         from furet.ops.native import compile
@@ -132,7 +136,7 @@ def _leave(name: str, weight: _core.Weight) -> None:
 class ReferenceBackend:
     """The NumPy interpreter: slow, float64, the answer by definition."""
 
-    def __init__(self, decoder: Decoder, source: Source, chunk: int) -> None:
+    def __init__(self, decoder: Family, source: Source, chunk: int) -> None:
         from furet.ops.reference import decoder as decoded
 
         self._forward = decoder.forward

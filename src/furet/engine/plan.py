@@ -19,7 +19,7 @@ from furet.errors import BadRequest, DoesNotFit
 from furet.sample.settings import whole
 
 if TYPE_CHECKING:
-    from furet.families.decoder import Decoder
+    from furet.families.family import Family
     from furet.ops import Header
 
 BackendName = Literal["native", "reference"]
@@ -133,7 +133,7 @@ def plan(
         return make_plan(found, read_model(found, ref), wanted, limit)
 
 
-def make_plan(header: Header, decoder: Decoder, wanted: Settings, limit: Budget) -> Plan:
+def make_plan(header: Header, decoder: Family, wanted: Settings, limit: Budget) -> Plan:
     """The plan of a model; without a wish, the context is cut to what fits."""
     trained = decoder.config.context
     context = wanted.context or min(trained, USUAL_CONTEXT)
@@ -182,7 +182,7 @@ def require_fit(plan: Plan, name: str) -> None:
     )
 
 
-def _rows(header: Header, decoder: Decoder, wanted: Settings) -> dict[str, int]:
+def _rows(header: Header, decoder: Family, wanted: Settings) -> dict[str, int]:
     from furet.ops.dry import needs
 
     assert wanted.context is not None
@@ -204,6 +204,8 @@ def _rows(header: Header, decoder: Decoder, wanted: Settings) -> dict[str, int]:
         "tokenizer": tokenizer_bytes(decoder.config.vocab),
         "runtime": runtime_bytes(wanted.threads),
     }
+    if need.states:
+        rows["states"] = need.states
     if wanted.reserve:
         rows["program"] = wanted.reserve
     if wanted.backend == "reference":  # float64 for float16, and every weight decoded to float32
@@ -219,5 +221,6 @@ def _largest_context(rows: Mapping[str, int], context: int, limit: Budget, train
     whole_steps = -(-context // CONTEXT_STEP)
     a_step = rows["KV cache"] // whole_steps
     left = limit.bytes - (sum(rows.values()) - rows["KV cache"])
-    steps = max(0, left) // a_step if a_step else trained // CONTEXT_STEP + 1
-    return min(steps * CONTEXT_STEP, trained)
+    if left < 0:
+        return 0
+    return min(left // a_step * CONTEXT_STEP, trained) if a_step else trained

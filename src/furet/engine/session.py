@@ -35,9 +35,11 @@ class Session:
             return held
         return next(i for i in range(held) if self._tokens[i] != tokens[i])
 
-    def truncate(self, length: int) -> None:
-        """Forget the tokens from `length` on."""
-        self._cache.truncate(length)
+    def truncate(self, length: int) -> int:
+        """Forget the tokens from `length` on, or all where a state cannot be cut; returns how many are left."""
+        cut = length < self._cache.length
+        self._cache.truncate(0 if cut and self._cache.recurrent else length)
+        return self._cache.length
 
     def extend(self, tokens: Sequence[int], out: NDArray[np.float32]) -> None:
         """Append the tokens of one step; logits of the last R into out. [T] -> [R, V]"""
@@ -57,8 +59,7 @@ class Session:
         returns     whether it came to the end
         """
         # The last token is computed again even when it is held: its logits were not kept.
-        start = min(self.common(tokens), len(tokens) - 1)
-        self.truncate(start)
+        start = self.truncate(min(self.common(tokens), len(tokens) - 1))
         for at in range(start, len(tokens), self._backend.max_tokens):
             if not between(at):
                 return False

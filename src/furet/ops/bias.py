@@ -1,7 +1,7 @@
 """What is added to attention scores for the distance between query and key.
 
-ALiBi: head h of H takes off slope[h] per token of distance. For H a power of two, slope[h] is 2^(-m (h+1) / H)
-with m the largest exponent (8 in practice). Otherwise the slopes of the next lower power of two come first,
+ALiBi: head h takes off slope[h] per token of distance. For H a power of two slope[h] is 2^(-m (h+1) / H), with
+m the largest exponent (8 in practice). Otherwise the slopes of the next lower power of two come first,
 and every second one of the next higher after them. Source: Press et al., arXiv:2108.12409, and their program.
 
 Buckets: half of them stand for one distance each; the other half for ranges that grow in proportion, up to

@@ -14,7 +14,6 @@ from furet.ops import Ops, Tensor
 from furet.ops.arena import lay_out
 from furet.ops.cache_shape import cache_shape
 from furet.ops.instructions import Embed
-from furet.ops.native import uniform
 from furet.ops.passes import lower
 from furet.ops.trace import trace
 from furet.ops.values import Instruction, Value
@@ -28,6 +27,7 @@ class Needs:
     looked_up   those among them of which a step reads single rows only
     copies      norms and biases, once more, as the float32 that the core wants
     cache       keys and values of all sequences, when full
+    states      what else is kept of all sequences, however long they are
     arena       activations of the longest step
     logits      the array that a step writes
     scratch     private working memory of the threads
@@ -37,25 +37,30 @@ class Needs:
     looked_up: int
     copies: int
     cache: int
+    states: int
     arena: int
     logits: int
     scratch: int
 
     @property
     def total(self) -> int:
-        return self.weights + self.copies + self.cache + self.arena + self.logits + self.scratch
+        return self.weights + sum((self.copies, self.cache, self.states, self.arena, self.logits, self.scratch))
 
 
 def needs(
     forward: Callable[[Ops[Value]], Value],
     *,
     context: int,
+    memory: int = 0,
     sequences: int = 1,
     max_tokens: int,
     max_rows: int = 1,
     threads: int = 1,
 ) -> Needs:
-    """What a forward needs for `sequences` caches of `context` tokens and steps of `max_tokens` tokens."""
+    """What a forward needs for `sequences` caches of `context` tokens and steps of `max_tokens` tokens.
+
+    memory      tokens of an encoder that each sequence has room for
+    """
     from furet import _core
 
     code = lower(trace(forward))
@@ -64,7 +69,8 @@ def needs(
         weights=sum(map(stored_bytes, _tensors(code))),
         looked_up=sum(map(stored_bytes, _looked_up(code))),
         copies=4 * sum(tensor.shape[0] for tensor in _tensors(code) if len(tensor.shape) == 1),
-        cache=sequences * _core.KVCache.bytes(*uniform(shape), context),
+        cache=sequences * _core.Cache.bytes(shape.layers, (), (), context),
+        states=sequences * _core.Cache.bytes((), shape.memory, shape.states, 0, memory),
         arena=lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows).bytes,
         logits=4 * max_rows * _logits(code).width,
         scratch=_core.scratch_bytes(threads),

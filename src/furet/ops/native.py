@@ -45,7 +45,7 @@ class Compiled:
     """A program with what its caller must allocate for it.
 
     vocab           width of a row of logits
-    cache_shape     what `_core.KVCache` of one sequence must hold
+    cache_shape     what `_core.Cache` of one sequence must hold
     looked_up       names of the tensors of which a step reads single rows
     code            the instructions, for people and tests
     """
@@ -59,11 +59,11 @@ class Compiled:
     arena_bytes: int
     code: Sequence[Instruction]
 
-    def new_cache(self, capacity: int) -> _core.KVCache:
-        """An empty cache for one sequence of up to `capacity` tokens."""
+    def new_cache(self, capacity: int, memory_capacity: int = 0) -> _core.Cache:
+        """An empty cache for one sequence of up to so many tokens, and so many of an encoder."""
         from furet import _core
 
-        return _core.KVCache(*uniform(self.cache_shape), capacity)
+        return _core.Cache(*self.cache_shape, capacity, memory_capacity)
 
 
 def compile(
@@ -122,12 +122,6 @@ class _Handles:
     tables: Mapping[tuple[Rope, Tensor | None], int]
 
 
-def uniform(shape: CacheShape) -> tuple[int, int, int]:
-    """(layers, K, D) of a cache whose layers are all alike."""
-    assert len(set(shape.layers)) == 1 and not shape.memory and not shape.states, "layers differ"
-    return len(shape.layers), *shape.layers[0]
-
-
 def _emit(program: _core.Program, step: Instruction, at: _Handles) -> None:
     """Append one instruction to the program."""
     place, matrix, vector = at.buffers, at.matrices, at.vectors
@@ -168,10 +162,10 @@ def _emit(program: _core.Program, step: Instruction, at: _Handles) -> None:
 
 def _buffers(program: _core.Program, code: Sequence[Instruction], layout: Layout) -> dict[Value, int]:
     """A buffer for every value; values of one size in one place share theirs."""
-    made: dict[tuple[int, Kind, Rows, int], int] = {}
+    made: dict[tuple[int, Kind, Rows, int, int], int] = {}
     buffers: dict[Value, int] = {}
     for value in (value for step in code for value in step.writes):
-        key = value.width, value.kind, value.rows, layout.offsets.get(value, 0)
+        key = value.width, value.kind, value.rows, layout.offsets.get(value, 0), value.each
         if key not in made:
             made[key] = program.buffer(*key)
         buffers[value] = made[key]

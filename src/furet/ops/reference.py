@@ -36,6 +36,11 @@ class Cache:
     states: dict[str, Floats] = field(default_factory=dict)
     pending: dict[str, Floats] = field(default_factory=dict)
 
+    @property
+    def recurrent(self) -> bool:
+        """Whether there is a state of all tokens, which can only be forgotten as a whole."""
+        return bool(self.states)
+
     def append(self, layer: int, keys: Floats, values: Floats) -> tuple[Floats, Floats]:
         """Add the new rows of a layer; returns all of its rows. [T, K*D] -> [S, K*D]"""
         old_keys, old_values = self.layers.get(layer, (keys[:0], values[:0]))
