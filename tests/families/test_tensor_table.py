@@ -16,10 +16,11 @@ from furet.families.tensors import table
 
 def test_a_line_in_full() -> None:
     (row,) = table("""
-        name                  hugging face                             shape  floor
-        blk.{i}.attn_q.bias?  model.layers.{i}.self_attn.q_proj.bias   H*D    f32
+        name                  hugging face                                     shape  floor
+        blk.{i}.attn_q.bias?  model.layers.{i}.self_attn.q_proj.bias|pairs:H   H*D    f32
     """)
-    assert (row.name, row.hugging_face) == ("blk.{i}.attn_q.bias", "model.layers.{i}.self_attn.q_proj.bias")
+    assert (row.name, row.hugging_face) == ("blk.{i}.attn_q.bias", ("model.layers.{i}.self_attn.q_proj.bias",))
+    assert (row.reshape, row.axis, row.group) == ("pairs", "H", "")
     assert (row.attribute, row.shape, row.floor, row.optional) == (
         "attn_q_bias",
         ("H*D",),
@@ -32,7 +33,7 @@ def test_weight_is_understood_and_any_floor_is_none() -> None:
     (row,) = table("name hf shape floor\n token_embd  model.embed_tokens  V C  any")
     assert (row.name, row.hugging_face, row.attribute) == (
         "token_embd.weight",
-        "model.embed_tokens.weight",
+        ("model.embed_tokens.weight",),
         "token_embd",
     )
     assert (row.shape, row.floor, row.optional, row.per_layer) == (("V", "C"), None, False, False)

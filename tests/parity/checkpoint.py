@@ -1,92 +1,138 @@
-"""The tiny checkpoints by which a family is judged, as furet and as transformers describe them.
+"""The tiny checkpoints by which a family is judged.
 
-A family's fixture is a file NAME.py here, with its cases, and NAME.npz beside it, with the logits that
-transformers gave for them.
+A family's fixture is fixtures/NAME.py with its cases, and fixtures/NAME.npz with what the reference package saved and
+computed for each: its `config.json`, the names and shapes of its tensors, and logits. The weights themselves depend
+on their names alone, so that a checkpoint is built here, in Hugging Face's format, without that package.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from zlib import crc32
 
 import numpy as np
-import tiny
 from numpy.typing import NDArray
 
-from furet.dtypes import TensorType
-from furet.families import find_family, known_architectures
-
-HERE = Path(__file__).parent
-Reorder = Callable[["Case", str, NDArray[np.float32]], NDArray[np.float32]]
+FIXTURES = Path(__file__).parent / "fixtures"
+Floats = NDArray[np.float32]
+Make = Callable[[np.random.RandomState, tuple[int, ...]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Case:
     """One checkpoint.
 
-    transformers    name of its class there
-    config          its configuration there, beyond the sizes
-    model           arguments of `tiny.model`
-    vectors         float tensors that `tiny.model` cannot make up, by GGUF name
-    reorder         (case, attribute, array) -> array as transformers has it, where a converter changes it
-    length          tokens of the prompt
+    config      of transformers, with its `model_type`
+    kind        what it gives: logits of the next token, hidden states, or logits of an answer to an encoded text
+    special     how tensors are made up that do not fit `values`, by pattern of their names
+    length      tokens of the prompt
+    source      tokens of the text that is encoded, where there is one
+    context     tokens that it is loaded for, where that decides how it computes; 0: as trained
     """
 
-    architecture: str
-    transformers: str
     config: dict[str, Any]
-    model: dict[str, Any] = field(default_factory=dict)
-    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    reorder: Reorder = lambda case, attribute, array: array
+    kind: Literal["decoder", "encoder", "answer"] = "decoder"
+    special: Mapping[str, Make] = field(default_factory=dict)
     length: int = 48
+    source: int = 0
+    context: int = 0
 
-    @property
-    def sizes(self) -> dict[str, int]:
-        """The size of every axis letter."""
-        return {**tiny.SIZES, **{letter: size for letter, size in self.model.items() if letter in tiny.KEYS}}
-
-    @property
-    def tokens(self) -> NDArray[np.int64]:
+    def tokens(self, vocab: int) -> NDArray[np.int64]:
         """The prompt. [T]"""
-        return np.random.RandomState(1).randint(0, self.sizes["V"], self.length)
+        return np.random.RandomState(1).randint(0, vocab, self.length)
+
+    def source_tokens(self, vocab: int) -> NDArray[np.int64]:
+        """The text that is encoded. [T]"""
+        return np.random.RandomState(2).randint(0, vocab, self.source)
 
     @property
     def rows(self) -> list[int]:
         """The positions whose logits are compared: near, in between and far."""
-        return [0, 1, 7, 31, self.length // 2, self.length - 2, self.length - 1]
+        return sorted({0, 1, 7, 31, self.length // 2, self.length - 2, self.length - 1} & set(range(self.length)))
 
-    def build(self) -> tiny.TinyModel:
-        """The checkpoint as a GGUF file would hold it."""
-        made = tiny.model(self.architecture, **self.model)
-        for name, vector in self.vectors.items():
-            made.put(name, TensorType.F32, vector.shape, vector.view(np.uint8))
-        return made
+    def weights(self, shapes: Mapping[str, list[int]]) -> dict[str, Floats]:
+        """A tensor for each name."""
+        return {name: self._values(name, tuple(shape)) for name, shape in shapes.items()}
 
-    def hugging_face(self) -> dict[str, NDArray[np.float32]]:
-        """The weights under the Hugging Face names of the family's table."""
-        made, arrays = self.build(), {}
-        for row in find_family(self.architecture).tensors:
-            for i in range(self.sizes["L"]) if row.per_layer else [0]:
-                tensor = made.tensors.get(row.name.format(i=i))
-                if tensor is None or row.hugging_face == "-":
-                    continue
-                array = made.blocks[tensor.name].view(np.float32).reshape(tensor.shape)
-                arrays[row.hugging_face.format(i=i)] = self.reorder(self, row.attribute, array)
-        return arrays
-
-    def golden(self, name: str) -> NDArray[np.float32]:
-        """The stored logits of transformers. [R, V]"""
-        with np.load(HERE / f"{self.architecture}.npz") as stored:
-            return stored[name]
+    def _values(self, name: str, shape: tuple[int, ...]) -> Floats:
+        random = np.random.RandomState(crc32(name.encode()))
+        for pattern, make in self.special.items():
+            if fnmatchcase(name, pattern):
+                return make(random, shape).astype(np.float32)
+        return values(random, name, shape).astype(np.float32)
 
 
-def cases() -> dict[str, Case]:
-    """All cases by name, of every family that furet knows."""
-    modules = [import_module(f"parity.{architecture}") for architecture in known_architectures()]
-    return {name: case for module in modules for name, case in module.CASES.items()}
+@dataclass(frozen=True)
+class Stored:
+    """What the reference package gave for a case.
+
+    logits      [R, V] at the rows of the case
+    """
+
+    config: dict[str, Any]
+    shapes: dict[str, list[int]]
+    logits: Floats
+
+
+def values(random: np.random.RandomState, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Norms near one, biases that matter, matrices that keep the size of their input."""
+    normal: NDArray[np.float64] = random.standard_normal(shape)
+    if len(shape) < 2:
+        is_norm = name.endswith("weight") and not name.endswith("conv1d.weight")
+        return 1.0 + 0.2 * normal if is_norm else 0.3 * normal
+    if any(part in name for part in ("embed", "wte", "wpe", "emb.", "shared")):
+        return 0.3 * normal
+    # So that attention picks its tokens instead of averaging them all.
+    sharper = 1.5 if any(part in name for part in ("q_proj", "k_proj", "qkv", "query", "c_attn")) else 1.0
+    return sharper * normal / np.sqrt(shape[-1])
+
+
+@cache
+def cases() -> dict[str, tuple[str, Case]]:
+    """All cases by name, each with the fixture that it stands in."""
+    modules = sorted(path.stem for path in FIXTURES.glob("[a-z]*.py"))
+    return {
+        name: (module, case)
+        for module in modules
+        for name, case in import_module(f"parity.fixtures.{module}").CASES.items()
+    }
+
+
+def stored(name: str) -> Stored:
+    """The golden of a case."""
+    fixture, _ = cases()[name]
+    with np.load(FIXTURES / f"{fixture}.npz") as file:
+        about = json.loads(str(file[f"{name}: about"]))
+        return Stored(about["config"], about["shapes"], file[f"{name}: logits"])
+
+
+def save(name: str, folder: Path) -> Path:
+    """Write the checkpoint of a case as Hugging Face's library would."""
+    _, case = cases()[name]
+    golden = stored(name)
+    (folder / "config.json").write_text(json.dumps(golden.config))
+    write_safetensors(folder / "model.safetensors", case.weights(golden.shapes))
+    return folder
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Floats]) -> None:
+    """Write float32 tensors in the safetensors format."""
+    header: dict[str, Any] = {}
+    at = 0
+    for name, array in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+        at += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    data = b"".join(np.ascontiguousarray(array).tobytes() for array in tensors.values())
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
 
 
 def rope(base: float = 10_000.0, **scaling: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The model families: one file each, found by looking into this folder.
 
-A file is a family when it defines a `Decoder` with `architectures`, the names by which model files call it.
+A file is a family when it defines a `Family` with `architectures`, the names by which model files call it.
 Such a name comes from the model file, so it is only ever looked up, never imported.
 """
 
@@ -16,11 +16,11 @@ from furet.errors import ModelFileError, UnsupportedModel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from furet.families.decoder import Decoder
+    from furet.families.family import Family
     from furet.ops import Header
 
 
-def read_model(header: Header, path: str | Path | None = None) -> Decoder:
+def read_model(header: Header, path: str | Path | None = None) -> Family:
     """The model that a file describes: its configuration and tensors, all checked, none of the data read.
 
     path    named in errors
@@ -40,31 +40,48 @@ def read_model(header: Header, path: str | Path | None = None) -> Decoder:
     return family(config, bind(family.tensors, header.tensors, fields))
 
 
-def find_family(architecture: str) -> type[Decoder]:
+def find_family(architecture: str) -> type[Family]:
     """The family that runs an architecture; raises UnsupportedModel when there is none."""
-    try:
-        return _families()[architecture]
-    except KeyError:
+    found = _by_name("architectures").get(architecture)
+    if found is None:
         raise UnsupportedModel(
             f"general.architecture: no family for {architecture[:80]!r}",
             hint=f"known architectures: {', '.join(known_architectures())}",
-        ) from None
+        )
+    return found
+
+
+def find_model_type(model_type: str) -> type[Family]:
+    """The family that Hugging Face calls `model_type`; raises UnsupportedModel when there is none."""
+    found = _by_name("model_types").get(model_type)
+    if found is None:
+        raise UnsupportedModel(
+            f"config.json: model_type: no family for {model_type[:80]!r}",
+            hint=f"known types: {', '.join(sorted(_by_name('model_types')))}",
+        )
+    return found
 
 
 def known_architectures() -> tuple[str, ...]:
     """The architecture names that `find_family` knows, sorted."""
-    return tuple(sorted(_families()))
+    return tuple(sorted(_by_name("architectures")))
+
+
+def families() -> tuple[type[Family], ...]:
+    """All families, in the order of their files."""
+    return tuple(dict.fromkeys(_by_name("architectures").values()))
 
 
 @cache
-def _families() -> dict[str, type[Decoder]]:
-    from furet.families.decoder import Decoder
+def _by_name(kind: str) -> dict[str, type[Family]]:
+    """The families by `architectures` or by `model_types`."""
+    from furet.families.family import Family
 
-    found: dict[str, type[Decoder]] = {}
+    found: dict[str, type[Family]] = {}
     for module in iter_modules(__path__, prefix=f"{__name__}."):
         for member in vars(import_module(module.name)).values():
-            if isinstance(member, type) and issubclass(member, Decoder) and member.__module__ == module.name:
-                for name in member.architectures:
+            if isinstance(member, type) and issubclass(member, Family) and member.__module__ == module.name:
+                for name in getattr(member, kind):
                     assert name not in found, f"{name} is claimed by {found[name]} and {member}"
                     found[name] = member
     return found

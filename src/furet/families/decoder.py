@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from types import SimpleNamespace
-from typing import ClassVar
+from typing import Literal
 
+from furet.families.family import Family
 from furet.families.fields import MOST_TOKENS, Fields
-from furet.families.tensors import Row
-from furet.ops import Ops, X
+from furet.families.rotary import read_rope
+from furet.ops import Activation, Ops, Tensor, X
 from furet.ops.rope import Rope, Style
+
+Norm = Literal["rms", "layer"]
+EPSILON: dict[Norm, str] = {
+    "rms": "attention.layer_norm_rms_epsilon",
+    "layer": "attention.layer_norm_epsilon",
+}
 
 
 @dataclass(frozen=True)
 class Config:
-    """Sizes and constants of a decoder.
+    """Sizes and constants of a model; a family with more of them extends it.
 
-    context     tokens that it was trained for
-    eps         added to the mean square in its norms
-    window      how many positions a token sees; 0: all
+    context         tokens that it was trained for
+    norm, eps       the kind of its norms, and what they add to the mean square or variance
+    window          how many positions a token sees; 0: all
+    experts, used   of a mixture of experts: how many there are (E), and how many a token meets
     """
 
     layers: int  # L
@@ -32,9 +37,12 @@ class Config:
     head_dim: int  # D
     vocab: int  # V
     context: int
+    norm: Norm
     eps: float
     rope: Rope
     window: int = 0
+    experts: int = 0
+    used: int = 0
 
     @property
     def scale(self) -> float:
@@ -42,42 +50,46 @@ class Config:
         return 1.0 / sqrt(self.head_dim)
 
 
-class Decoder(ABC):
-    """A model family: each defines its names, its tensor table, its configuration and its layer.
+class Decoder(Family):
+    """A model that continues a text: each family defines its layer, and what else differs from this."""
 
-    architectures   what model files call it
-    ignored         keys of its configuration that need not be read: {key: reason}
-    """
-
-    architectures: ClassVar[tuple[str, ...]] = ()
-    tensors: ClassVar[tuple[Row, ...]]
-    ignored: ClassVar[Mapping[str, str]] = {}
-
-    def __init__(self, config: Config, weights: SimpleNamespace) -> None:
-        self.config = config
-        self.weights = weights
-
-    @staticmethod
-    @abstractmethod
-    def read_config(f: Fields) -> Config:
-        """The configuration in a file's metadata."""
-
-    @abstractmethod
-    def layer(self, op: Ops[X], i: int, x: X) -> X:
-        """Layer i. [T, C] -> [T, C]"""
+    config: Config
 
     def forward(self, op: Ops[X]) -> X:
         """The logits of the wanted rows. -> [R, V]"""
-        w = self.weights
-        x = op.embed(w.token_embd)  # [T, C]
+        x = self.embed(op)  # [T, C]
         for i in range(self.config.layers):
             x = self.layer(op, i, x)
-        x = op.rms_norm(op.rows(x), w.output_norm, self.config.eps)  # [R, C]
-        return op.linear(x, w.output or w.token_embd)  # [R, V]; a tied head is the embedding
+        return self.head(op, op.rows(x))
+
+    def layer(self, op: Ops[X], i: int, x: X) -> X:
+        """Layer i. [T, C] -> [T, C]"""
+        raise NotImplementedError
+
+    def embed(self, op: Ops[X]) -> X:
+        """What goes into the first layer. -> [T, C]"""
+        return op.embed(self.weights.token_embd)
+
+    def head(self, op: Ops[X], x: X) -> X:
+        """From what leaves the last layer to logits; a tied head is the embedding. [R, C] -> [R, V]"""
+        w = self.weights
+        x = self.norm(op, x, w.output_norm, getattr(w, "output_norm_bias", None))
+        return op.linear(x, w.output or w.token_embd, getattr(w, "output_bias", None))
+
+    def norm(self, op: Ops[X], x: X, weight: Tensor, bias: Tensor | None = None) -> X:
+        """The family's kind of norm. [T, C] -> [T, C]"""
+        if self.config.norm == "rms":
+            return op.rms_norm(x, weight, self.config.eps)
+        return op.layer_norm(x, weight, bias, self.config.eps)
+
+    def gated(self, op: Ops[X], x: X, w: object, function: Activation = "silu") -> X:
+        """SwiGLU and its kin: down(function(gate(x)) * up(x)). [T, C] -> [T, C]"""
+        gate, up, down = (getattr(w, f"ffn_{part}") for part in ("gate", "up", "down"))
+        return op.linear(op.activate(op.linear(x, gate), function) * op.linear(x, up), down)
 
 
-def read_config(f: Fields, style: Style) -> Config:
-    """The configuration of a decoder with pre-norms, rotary positions and perhaps grouped queries."""
+def read_config(f: Fields, style: Style = "halves", norm: Norm = "rms") -> Config:
+    """The configuration of a decoder, with rotary positions where the family uses them, and grouped queries."""
     layers = f.axis("L", "block_count", high=1000)
     width = f.axis("C", "embedding_length")
     heads = f.axis("H", "attention.head_count")
@@ -100,26 +112,7 @@ def read_config(f: Fields, style: Style) -> Config:
         head_dim=head_dim,
         vocab=f.vocabulary(),
         context=context,
-        eps=f.number("attention.layer_norm_rms_epsilon"),
+        norm=norm,
+        eps=f.number(EPSILON[norm]),
         rope=read_rope(f, head_dim, context, style),
     )
-
-
-def read_rope(f: Fields, head_dim: int, context: int, style: Style) -> Rope:
-    """The rotary positions, plain or scaled; factors per pair come as a tensor and have no key."""
-    dims = f.integer("rope.dimension_count", head_dim, low=2, high=head_dim)
-    f.require(dims % 2 == 0, "rope.dimension_count", f"an even size, not {dims}")
-    base = f.number("rope.freq_base", 10_000.0)
-    f.require(base > 1, "rope.freq_base", "a number above 1")
-    factor = f.number("rope.scaling.factor", f.number("rope.scale_linear", 1.0))
-    f.expect("rope.scaling.attn_factor", 1.0, "an attention factor of its own is not supported")
-    trained = f.integer("rope.scaling.original_context_length", context, low=1, high=MOST_TOKENS)
-    match f.text("rope.scaling.type", "linear"):
-        case "none":
-            return Rope(base, dims, style)
-        case "linear":
-            return Rope(base, dims, style, factor)
-        case "yarn":
-            return Rope(base, dims, style, factor, yarn_context=trained)
-        case other:
-            raise f.unsupported(f"{f.name('rope.scaling.type')} is {other[:80]!r}, not none, linear or yarn")

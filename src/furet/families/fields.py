@@ -23,10 +23,20 @@ MOST_TOKENS = 2**31 - 1
 
 
 class Axis(NamedTuple):
-    """The size of an axis letter, and where it was read."""
+    """The size of an axis letter, and where it was read; `sizes` where layers differ."""
 
     size: int
     origin: str
+    sizes: tuple[int, ...] = ()
+
+    def at(self, layer: int) -> int:
+        """The size in a layer."""
+        return self.sizes[layer] if self.sizes else self.size
+
+    @property
+    def shown(self) -> str:
+        """The size, for a message."""
+        return str(list(self.sizes)) if self.sizes else str(self.size)
 
 
 class Fields:
@@ -67,14 +77,21 @@ class Fields:
             raise self.damaged(key, value, f"{low} to {high}")
         return value
 
-    def number(self, key: str, default: float | None = None) -> float:
-        """A finite number above zero; required when there is no default."""
+    def number(self, key: str, default: float | None = None, *, low: float = 0.0) -> float:
+        """A finite number above `low`, or the default; required when there is no default."""
         value = self._get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.damaged(key, value, "a number")
-        if not (isfinite(value) and value > 0):
-            raise self.damaged(key, value, "a finite number above 0")
+        if not (isfinite(value) and (value > low or value == default)):
+            raise self.damaged(key, value, f"a finite number above {low:g}")
         return float(value)
+
+    def flag(self, key: str, default: bool | None = None) -> bool:
+        """True or false; required when there is no default."""
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            raise self.damaged(key, value, "true or false")
+        return value
 
     def text(self, key: str, default: str | None = None) -> str:
         """A string; required when there is no default."""
@@ -88,6 +105,20 @@ class Fields:
         size = self.integer(key, default, low=1, high=high)
         self.axes[letter] = Axis(size, self.name(key) if self.has(key) else f"{self.name(key)}, by default")
         return size
+
+    def per_layer(self, letter: str, key: str, layers: int) -> tuple[int, ...]:
+        """A size of at least 1 for every layer, remembered under its axis letter; one number is that of all."""
+        value = self.metadata.get(self.name(key))
+        if isinstance(value, int):
+            return (self.axis(letter, key),) * layers
+        self._left.discard(self.name(key))
+        if value is None or isinstance(value, str) or not isinstance(value, Sequence) or len(value) != layers:
+            raise self.damaged(key, value, f"a number for each of {layers} layers")
+        sizes = tuple(value[i] for i in range(layers))
+        if not all(isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= MOST for size in sizes):
+            raise self.damaged(key, sizes, f"numbers of 1 to {MOST}")
+        self.axes[letter] = Axis(max(sizes), self.name(key), sizes)
+        return sizes
 
     def vocabulary(self) -> int:
         """V: how many tokens the file lists or, without a list, what `vocab_size` says."""

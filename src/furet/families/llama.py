@@ -1,6 +1,6 @@
 """LLaMA: pre-norm decoder, rotary positions, grouped queries, SwiGLU; no biases.
 
-Runs    LLaMA 1, 2 and 3, Mistral with its window, SmolLM2, TinyLlama, Yi, DeepSeek-LLM, their children
+Runs    LLaMA 1, 2 and 3, Mistral with its window, SmolLM2, TinyLlama, Yi, DeepSeek-LLM, Alpaca, Vicuna, their children
 Source  arXiv:2302.13971 (LLaMA), arXiv:2407.21783 (3), arXiv:2310.06825 (Mistral)
 Parity  tests/parity, against LlamaForCausalLM and MistralForCausalLM
 
@@ -10,44 +10,59 @@ In GGUF files the rows of q and k are permuted so that rotation pairs neighbours
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from furet.families import decoder
+from furet.families import decoder, rotary
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
 from furet.families.tensors import table
 from furet.ops import Ops, X
 
+if TYPE_CHECKING:
+    from furet.families.hugging_face import Words
+
 
 class Llama(Decoder):
     architectures = ("llama",)
+    model_types = ("llama", "mistral")
     tensors = table("""
-        name                      hugging face                                   shape    floor
-        token_embd                model.embed_tokens                             V C      q6_k
-        blk.{i}.attn_norm         model.layers.{i}.input_layernorm               C        f32
-        blk.{i}.attn_q            model.layers.{i}.self_attn.q_proj              H*D C    any
-        blk.{i}.attn_k            model.layers.{i}.self_attn.k_proj              K*D C    any
-        blk.{i}.attn_v            model.layers.{i}.self_attn.v_proj              K*D C    any
-        blk.{i}.attn_output       model.layers.{i}.self_attn.o_proj              C H*D    any
-        blk.{i}.attn_q.bias?      model.layers.{i}.self_attn.q_proj.bias         H*D      f32
-        blk.{i}.attn_k.bias?      model.layers.{i}.self_attn.k_proj.bias         K*D      f32
-        blk.{i}.attn_v.bias?      model.layers.{i}.self_attn.v_proj.bias         K*D      f32
-        blk.{i}.attn_output.bias? model.layers.{i}.self_attn.o_proj.bias         C        f32
-        blk.{i}.ffn_norm          model.layers.{i}.post_attention_layernorm      C        f32
-        blk.{i}.ffn_gate          model.layers.{i}.mlp.gate_proj                 F C      any
-        blk.{i}.ffn_up            model.layers.{i}.mlp.up_proj                   F C      any
-        blk.{i}.ffn_down          model.layers.{i}.mlp.down_proj                 C F      any
-        output_norm               model.norm                                     C        f32
-        output?                   lm_head                                        V C      q6_k
-        rope_freqs?               -                                              D/2      f32
+        name                      hugging face                                      shape    floor
+        token_embd                model.embed_tokens                                V C      q6_k
+        blk.{i}.attn_norm         model.layers.{i}.input_layernorm                  C        f32
+        blk.{i}.attn_q            model.layers.{i}.self_attn.q_proj|pairs:H         H*D C    any
+        blk.{i}.attn_k            model.layers.{i}.self_attn.k_proj|pairs:K         K*D C    any
+        blk.{i}.attn_v            model.layers.{i}.self_attn.v_proj                 K*D C    any
+        blk.{i}.attn_output       model.layers.{i}.self_attn.o_proj                 C H*D    any
+        blk.{i}.attn_q.bias?      model.layers.{i}.self_attn.q_proj.bias|pairs:H    H*D      f32
+        blk.{i}.attn_k.bias?      model.layers.{i}.self_attn.k_proj.bias|pairs:K    K*D      f32
+        blk.{i}.attn_v.bias?      model.layers.{i}.self_attn.v_proj.bias            K*D      f32
+        blk.{i}.attn_output.bias? model.layers.{i}.self_attn.o_proj.bias            C        f32
+        blk.{i}.ffn_norm          model.layers.{i}.post_attention_layernorm         C        f32
+        blk.{i}.ffn_gate          model.layers.{i}.mlp.gate_proj                    F C      any
+        blk.{i}.ffn_up            model.layers.{i}.mlp.up_proj                      F C      any
+        blk.{i}.ffn_down          model.layers.{i}.mlp.down_proj                    C F      any
+        output_norm               model.norm                                        C        f32
+        output?                   lm_head                                           V C      q6_k
+        rope_freqs?               -                                                 D/2      f32
     """)
+    words = """
+        hidden_act        = silu
+        mlp_bias          = false
+        attention_bias    -
+        sliding_window    attention.sliding_window
+    """
 
     @staticmethod
     def read_config(f: Fields) -> Config:
         return replace(decoder.read_config(f, "interleaved"), window=f.integer("attention.sliding_window", 0))
 
+    @classmethod
+    def made(cls, words: Words) -> dict[str, rotary.Floats]:
+        return rotary.llama3_factors(words)
+
     def layer(self, op: Ops[X], i: int, x: X) -> X:  # x [T, C]
         c, w = self.config, self.weights.blk[i]
-        h = op.rms_norm(x, w.attn_norm, c.eps)
+        h = self.norm(op, x, w.attn_norm)
         q = op.linear(h, w.attn_q, w.attn_q_bias)  # [T, H*D]
         k = op.linear(h, w.attn_k, w.attn_k_bias)  # [T, K*D]
         v = op.linear(h, w.attn_v, w.attn_v_bias)  # [T, K*D]
@@ -55,6 +70,4 @@ class Llama(Decoder):
         k = op.rope(k, c.kv_heads, c.rope, self.weights.rope_freqs)
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale, c.window)  # [T, H*D]
         x = x + op.linear(a, w.attn_output, w.attn_output_bias)
-        h = op.rms_norm(x, w.ffn_norm, c.eps)
-        h = op.activate(op.linear(h, w.ffn_gate), "silu") * op.linear(h, w.ffn_up)  # [T, F]
-        return x + op.linear(h, w.ffn_down)
+        return x + self.gated(op, self.norm(op, x, w.ffn_norm), w)

@@ -16,6 +16,7 @@ from furet.ops import Ops, X
 
 class Qwen2(Decoder):
     architectures = ("qwen2",)
+    model_types = ("qwen2",)
     tensors = table("""
         name                   hugging face                                   shape    floor
         token_embd             model.embed_tokens                             V C      q6_k
@@ -34,6 +35,12 @@ class Qwen2(Decoder):
         output_norm            model.norm                                     C        f32
         output?                lm_head                                        V C      q6_k
     """)
+    words = """
+        hidden_act             = silu
+        use_sliding_window     = false
+        sliding_window         -
+        max_window_layers      -
+    """
 
     @staticmethod
     def read_config(f: Fields) -> Config:
@@ -41,12 +48,10 @@ class Qwen2(Decoder):
 
     def layer(self, op: Ops[X], i: int, x: X) -> X:  # x [T, C]
         c, w = self.config, self.weights.blk[i]
-        h = op.rms_norm(x, w.attn_norm, c.eps)
+        h = self.norm(op, x, w.attn_norm)
         q = op.rope(op.linear(h, w.attn_q, w.attn_q_bias), c.heads, c.rope)  # [T, H*D]
         k = op.rope(op.linear(h, w.attn_k, w.attn_k_bias), c.kv_heads, c.rope)  # [T, K*D]
         v = op.linear(h, w.attn_v, w.attn_v_bias)  # [T, K*D]
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale)  # [T, H*D]
         x = x + op.linear(a, w.attn_output)
-        h = op.rms_norm(x, w.ffn_norm, c.eps)
-        h = op.activate(op.linear(h, w.ffn_gate), "silu") * op.linear(h, w.ffn_up)  # [T, F]
-        return x + op.linear(h, w.ffn_down)
+        return x + self.gated(op, self.norm(op, x, w.ffn_norm), w)

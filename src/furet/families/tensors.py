@@ -1,14 +1,19 @@
 """The tensor table of a family: what a file must hold, in what shape, and what each tensor is called.
 
-    name                    hugging face                            shape     floor
-    token_embd              model.embed_tokens                      V C       q6_k
-    blk.{i}.attn_q          model.layers.{i}.self_attn.q_proj       H*D C     any
-    blk.{i}.attn_q.bias?    model.layers.{i}.self_attn.q_proj.bias  H*D       f32
+    name                    hugging face                                   shape     floor
+    token_embd              model.embed_tokens                             V C       q6_k
+    blk.{i}.attn_q          model.layers.{i}.self_attn.q_proj|pairs:H      H*D C     any
+    blk.{i}.attn_q.bias?    model.layers.{i}.self_attn.q_proj.bias         H*D       f32
+    blk.{i}.ssm_a.          backbone.layers.{i}.mixer.A_log.|negative_exp  N J       f32
+    blk.{i}.ffn_up_exps     model.layers.{i}.mlp.experts.{e}.up_proj       E F C     any
 
-name    the GGUF name, which is also ours: `weights.blk[i].attn_q`, `weights.blk[i].attn_q_bias`. `.weight`
-        is left out; a question mark says that a file may lack the tensor, which then is None
-shape   axis letters of the glossary, rows first
-floor   the coarsest type that a quantiser may store it in
+name            the GGUF name, which is also ours: `weights.blk[i].attn_q`, `weights.blk[i].attn_q_bias`. `.weight` is
+                left out, and a dot at the end says that there is none; a question mark, that a file may lack
+                the tensor, which then is None. What stands before `blk.` groups layers: `weights.enc.blk[i]`
+hugging face    its name there, `-` where there is none; commas between names of which one is there; after a bar,
+                what is done to it (`furet.families.reshape`); with {e} the experts' tensors are stacked
+shape           axis letters of the glossary and numbers, rows first; sums and products of them, and a divisor
+floor           the coarsest type that a quantiser may store it in
 """
 
 from __future__ import annotations
@@ -28,45 +33,48 @@ from furet.ops import Tensor
 class Row:
     """One line of a table; a line with {i} stands for one tensor per layer.
 
-    floor   None: any type will do
+    hugging_face    the names it may have there
+    reshape         name of what is done to it, or ""; `axis` is the letter that this wants
+    floor           None: any type will do
     """
 
     name: str
-    hugging_face: str
+    hugging_face: tuple[str, ...]
+    reshape: str
+    axis: str
     shape: tuple[str, ...]
     floor: TensorType | None
     optional: bool
 
     @property
+    def group(self) -> str:
+        """What stands before `blk.`, such as "enc"; "" for most."""
+        return self.name.partition("blk.{i}.")[0].removesuffix(".") if self.per_layer else ""
+
+    @property
     def attribute(self) -> str:
         """What a family calls the tensor."""
-        return self.name.removeprefix("blk.{i}.").removesuffix(".weight").replace(".", "_")
+        name = self.name.partition("blk.{i}.")[2] if self.per_layer else self.name
+        return name.removesuffix(".weight").replace(".", "_")
 
     @property
     def per_layer(self) -> bool:
         """Whether there is one such tensor in every layer."""
         return "{i}" in self.name
 
-    def sizes(self, axes: Mapping[str, Axis]) -> tuple[int, ...]:
+    def sizes(self, axes: Mapping[str, Axis], layer: int = 0) -> tuple[int, ...]:
         """The shape in numbers: H*D C with H = 9, D = 64, C = 576 is (576, 576)."""
-        return tuple(_size(expression, axes) for expression in self.shape)
+        return tuple(_size(expression, axes, layer) for expression in self.shape)
 
 
 def table(text: str) -> tuple[Row, ...]:
     """Read a table in the form above; the first line names the columns."""
-    rows = []
-    for line in text.strip().splitlines()[1:]:
-        name, hugging_face, *shape, floor = line.split()
-        rows.append(
-            Row(
-                name=_full(name.removesuffix("?")),
-                hugging_face=_full(hugging_face),
-                shape=tuple(shape),
-                floor=None if floor == "any" else TensorType[floor.upper()],
-                optional=name.endswith("?"),
-            )
-        )
-    return tuple(rows)
+    return tuple(_row(*line.split()) for line in text.strip().splitlines()[1:])
+
+
+def layers(axes: Mapping[str, Axis], group: str) -> int:
+    """How many layers a group has: the axis `L.enc` where the family set it, else L."""
+    return axes.get(f"L.{group}", axes["L"]).size
 
 
 def bind(rows: Sequence[Row], tensors: Mapping[str, Tensor], fields: Fields) -> SimpleNamespace:
@@ -80,13 +88,17 @@ def bind(rows: Sequence[Row], tensors: Mapping[str, Tensor], fields: Fields) -> 
     weights = SimpleNamespace(blk=[])
     for row in rows:
         if not row.per_layer:
-            setattr(weights, row.attribute, _take(left, row, row.name, fields))
-    for i in range(axes["L"].size):
-        block = SimpleNamespace()
-        for row in rows:
-            if row.per_layer:
-                setattr(block, row.attribute, _take(left, row, row.name.format(i=i), fields))
-        weights.blk.append(block)
+            setattr(weights, row.attribute, _take(left, row, 0, fields))
+    for group in dict.fromkeys(row.group for row in rows if row.per_layer):
+        blocks = [SimpleNamespace() for _ in range(layers(axes, group))]
+        for i, block in enumerate(blocks):
+            for row in rows:
+                if row.per_layer and row.group == group:
+                    setattr(block, row.attribute, _take(left, row, i, fields))
+        if group:
+            setattr(weights, group, SimpleNamespace(blk=blocks))
+        else:
+            weights.blk = blocks
     if left:
         name, tensor = next(iter(left.items()))
         more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
@@ -97,9 +109,25 @@ def bind(rows: Sequence[Row], tensors: Mapping[str, Tensor], fields: Fields) -> 
     return weights
 
 
-def _take(left: dict[str, Tensor], row: Row, name: str, fields: Fields) -> Tensor | None:
+def _row(name: str, hugging_face: str, *rest: str) -> Row:
+    *shape, floor = rest
+    names, _, how = hugging_face.partition("|")
+    reshape, _, axis = how.partition(":")
+    return Row(
+        name=_full(name.removesuffix("?")),
+        hugging_face=() if names == "-" else tuple(map(_full, names.split(","))),
+        reshape=reshape,
+        axis=axis,
+        shape=tuple(shape),
+        floor=None if floor == "any" else TensorType[floor.upper()],
+        optional=name.endswith("?"),
+    )
+
+
+def _take(left: dict[str, Tensor], row: Row, layer: int, fields: Fields) -> Tensor | None:
+    name = row.name.format(i=layer)
     tensor = left.pop(name, None)
-    wanted = row.sizes(fields.axes)
+    wanted = row.sizes(fields.axes, layer)
     if row.optional if tensor is None else tensor.shape == wanted:
         return tensor
     got = "missing" if tensor is None else list(tensor.shape)
@@ -111,20 +139,28 @@ def _take(left: dict[str, Tensor], row: Row, name: str, fields: Fields) -> Tenso
     )
 
 
-def _size(expression: str, axes: Mapping[str, Axis]) -> int:
-    """The size that H*D or D/2 stands for."""
-    letters, _, divisor = expression.partition("/")
-    return prod(axes[letter].size for letter in letters.split("*")) // int(divisor or 1)
+def _size(expression: str, axes: Mapping[str, Axis], layer: int) -> int:
+    """The size that H*D, D/2 or H*D+2*K*D stands for."""
+    whole, _, divisor = expression.partition("/")
+    terms = [term.split("*") for term in whole.split("+")]
+    return sum(prod(_factor(one, axes, layer) for one in term) for term in terms) // int(divisor or 1)
+
+
+def _factor(word: str, axes: Mapping[str, Axis], layer: int) -> int:
+    return int(word) if word.isdigit() else axes[word].at(layer)
 
 
 def _reason(row: Row, axes: Mapping[str, Axis]) -> str:
     """Where a wanted shape comes from, such as: H*D C with C = 576 (llama.embedding_length), ..."""
     shape = " ".join(row.shape)
-    letters = [letter for letter in axes if letter in shape]
+    words = set(shape.replace("*", " ").replace("+", " ").replace("/", " ").split())
+    letters = [letter for letter in axes if letter in words]
     if row.per_layer:
         letters.append("L")
-    return f"{shape} with " + ", ".join(f"{a} = {axes[a].size} ({axes[a].origin})" for a in letters)
+    return f"{shape} with " + ", ".join(f"{a} = {axes[a].shown} ({axes[a].origin})" for a in letters)
 
 
 def _full(name: str) -> str:
-    return name if name.endswith((".weight", ".bias")) or name == "-" else f"{name}.weight"
+    if name.endswith("."):
+        return name[:-1]
+    return name if name.endswith((".weight", ".bias")) else f"{name}.weight"

@@ -39,6 +39,7 @@ class Rope:
     style           which values form a pair
     factor          how far the context is stretched; 1: not at all
     yarn_context    tokens of context before stretching by YaRN; 0: stretched linearly
+    attention_factor    what the rotated values are multiplied by, beside YaRN's temperature
     """
 
     base: float
@@ -46,11 +47,13 @@ class Rope:
     style: Style
     factor: float = 1.0
     yarn_context: int = 0
+    attention_factor: float = 1.0
 
     @property
     def magnitude(self) -> float:
-        """What the rotated values are multiplied by: YaRN's temperature, else 1."""
-        return 0.1 * log(self.factor) + 1.0 if self.yarn_context and self.factor > 1 else 1.0
+        """What the rotated values are multiplied by."""
+        temperature = 0.1 * log(self.factor) + 1.0 if self.yarn_context and self.factor > 1 else 1.0
+        return self.attention_factor * temperature
 
     def frequencies(self, factors: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Radians per position of every pair. -> [dims/2]"""

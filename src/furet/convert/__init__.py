@@ -1,0 +1,70 @@
+"""Every model seen as GGUF would hold it, and written so.
+
+    open_model(path)    a GGUF file, a Hugging Face folder or an old GGML file, as one kind of Source
+    hugging_face        config.json, tokenizer files, safetensors or torch tensors, translated lazily
+    old_ggml            the generations before GGUF, translated lazily
+
+A tensor is read, and where its order of rows differs rearranged, when its data is asked for: one at a time is in
+memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from furet.ops import Tensor
+
+
+class ModelFile(Protocol):
+    """A model in GGUF's vocabulary; what `furet.ops.Source` asks for, and files behind it.
+
+    path        that was asked for
+    file_bytes  of all files
+    """
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def file_bytes(self) -> int: ...
+    @property
+    def byteorder(self) -> str: ...
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+    @property
+    def tensors(self) -> Mapping[str, Tensor]: ...
+
+    def data(self, name: str) -> NDArray[np.uint8]:
+        """The bytes of a tensor, [nbytes]."""
+
+    def read(self, name: str, offset: int, out: memoryview) -> None:
+        """Fill `out` with a tensor's bytes from `offset` on."""
+
+    def release(self, name: str) -> None:
+        """Give the memory of a tensor's pages back; its data stays readable."""
+
+    def check_unchanged(self) -> None:
+        """Raise ModelFileError when a file was cut short or written to since it was opened."""
+
+    def close(self) -> None:
+        """Give the files back."""
+
+
+def open_model(path: str | Path) -> ModelFile:
+    """Open a model of any format that furet reads.
+
+    path    a file, or a folder as Hugging Face's library saves them
+    raises  NotFound, ModelFileError, UnsupportedModel
+    """
+    from furet.convert.hugging_face import open_folder
+    from furet.files.gguf import open_gguf
+
+    path = Path(path)
+    if path.is_dir():
+        return open_folder(path)
+    return open_gguf(path)

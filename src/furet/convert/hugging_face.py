@@ -1,0 +1,196 @@
+"""A folder as Hugging Face's library saves a model, seen as a GGUF file.
+
+    config.json            -> metadata, by the words of its family
+    *.safetensors, *.bin   -> tensors, by the table of its family
+    tokenizer files        -> metadata, by `furet.text.from_files`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from math import prod
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from furet.convert.seen import SeenModel, SeenTensor
+from furet.errors import ModelFileError, NotFound, UnsupportedModel
+from furet.families import find_model_type
+from furet.families.fields import Fields
+from furet.families.hugging_face import Words
+from furet.families.reshape import RESHAPES
+from furet.families.tensors import Row, layers
+
+if TYPE_CHECKING:
+    from furet.families.family import Family
+    from furet.families.fields import Axis
+    from furet.files.tensor_file import TensorFile
+
+MAX_CONFIG = 4 << 20  # bytes of config.json; the largest published have a few thousand
+WEIGHTS = (
+    "model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin",
+    "*.safetensors", "*.bin", "*.pt", "*.pth",
+)  # fmt: skip
+
+# Buffers that were saved with the weights, and that Hugging Face computes anew.
+LEFT_OUT = (
+    "*.rotary_emb.inv_freq", "*.attn.bias", "*.attn.masked_bias", "*.attention.bias", "*.attention.masked_bias",
+    "*.position_ids", "*.self_attn.rotary_emb.*", "*.attention.rotary_emb.inv_freq", "*.embed_positions",
+)  # fmt: skip
+
+
+def open_folder(folder: Path, *, tokenizer: bool = True) -> SeenModel:
+    """The model in a folder.
+
+    tokenizer   False leaves the tokenizer's files alone
+    raises      NotFound for a folder without configuration or weights; ModelFileError, UnsupportedModel
+    """
+    config = _read_config(folder / "config.json")
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str):
+        raise ModelFileError("wanted the name of a family", path=folder / "config.json", field="model_type")
+    family = find_model_type(model_type)
+    words = Words(config, family.words, folder / "config.json")
+    keys, made = family.metadata(words), family.made(words)
+    words.close()
+    architecture = family.architectures[0]
+    metadata: dict[str, Any] = {"general.architecture": architecture, "general.name": _name(config, folder)}
+    metadata |= {f"{architecture}.{key}": value for key, value in keys.items()}
+    fields = Fields(metadata, architecture, family.ignored, folder)
+    family.read_config(fields)
+    if tokenizer:
+        from furet.text.from_files import metadata_from_folder
+
+        metadata |= metadata_from_folder(folder, vocab_size=fields.axes["V"].size)
+    file = open_weights(folder)
+    try:
+        tensors = _tensors(family, fields, file, tied=config.get("tie_word_embeddings") is True)
+    except BaseException:
+        file.close()
+        raise
+    tensors |= {name: SeenTensor.of_values(name, values) for name, values in made.items()}
+    return SeenModel(folder, MappingProxyType(metadata), MappingProxyType(tensors), file)
+
+
+def open_weights(folder: Path) -> TensorFile:
+    """The tensors of a folder, safetensors before torch's own format; all shards of a split model."""
+    for pattern in WEIGHTS:
+        if found := sorted(folder.glob(pattern)):
+            if ".safetensors" in found[0].name:
+                from furet.files.safetensors import open_safetensors
+
+                return open_safetensors(found[0])
+            from furet.files.torch_file import open_torch
+
+            return open_torch(found[0])
+    raise NotFound(f"{folder}: no weights", "wanted model.safetensors, pytorch_model.bin or shards of one of them")
+
+
+def _read_config(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.stat().st_size > MAX_CONFIG:
+            raise ModelFileError(f"is larger than {MAX_CONFIG} bytes", path=path)
+        config = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        hint = "a model's folder holds config.json, weights and a tokenizer; or name a .gguf file"
+        raise NotFound(f"{path.parent}: no config.json", hint) from None
+    except OSError as error:
+        raise ModelFileError(f"cannot be read: {error.strerror}", path=path) from error
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"is not JSON: {error}", path=path) from None
+    if not isinstance(config, dict):
+        raise ModelFileError("wanted an object", path=path)
+    return config
+
+
+def _name(config: Mapping[str, Any], folder: Path) -> str:
+    name = config.get("_name_or_path")
+    return str(name)[:200] if isinstance(name, str) and name else folder.resolve().name
+
+
+def _tensors(family: type[Family], fields: Fields, file: TensorFile, *, tied: bool) -> dict[str, SeenTensor]:
+    """The tensors of the file under the names of the family's table; every one is used, or known as a buffer."""
+    names = _Names(file)
+    found: dict[str, SeenTensor] = {}
+    for row in family.tensors:
+        for i in range(layers(fields.axes, row.group)) if row.per_layer else [0]:
+            parts = names.take(row, i, fields.axes)
+            if row.name == "output.weight" and tied:
+                continue
+            if parts:
+                name = row.name.format(i=i)
+                found[name] = _seen(family, row, i, name, parts, fields, file)
+            elif row.hugging_face and not row.optional:
+                raise ModelFileError(
+                    "is missing", "the folder is incomplete, or of a variant not known here",
+                    path=file.path, field=f"tensor {row.hugging_face[0].format(i=i, e=0)}",
+                )  # fmt: skip
+    names.close(fields)
+    return found
+
+
+class _Names:
+    """The tensors of a file by the names that tables use, and which of them were not taken yet.
+
+    A checkpoint of the model without its head lacks the first part of every name, such as `transformer.`.
+    """
+
+    def __init__(self, file: TensorFile) -> None:
+        self._file = file
+        self._left = set(file.tensors)
+
+    def take(self, row: Row, layer: int, axes: Mapping[str, Axis]) -> list[str]:
+        """The tensors that make up one of the table; none when the first is missing."""
+        for pattern in row.hugging_face:
+            experts = range(axes["E"].size) if "{e}" in pattern else [0]
+            wanted = [pattern.format(i=layer, e=expert) for expert in experts]
+            for names in (wanted, [name.partition(".")[2] for name in wanted]):
+                if names[0] in self._file.tensors:
+                    return [self._take(name) for name in names]
+        return []
+
+    def close(self, fields: Fields) -> None:
+        """Raise UnsupportedModel for tensors that nobody took."""
+        left = sorted(n for n in self._left if not any(fnmatchcase(f".{n}", one) for one in LEFT_OUT))
+        if left:
+            more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
+            shape, count = list(self._file.tensors[left[0]].shape), fields.axes["L"]
+            raise fields.unsupported(
+                f"tensor {left[0][:80]} {shape}{more} has no place in a {fields.architecture} model",
+                hint=f"{count.origin} counts {count.size} layers; or it is a variant not known here",
+            )
+
+    def _take(self, name: str) -> str:
+        if name not in self._file.tensors:
+            raise ModelFileError("is missing", path=self._file.path, field=f"tensor {name}")
+        self._left.discard(name)
+        return name
+
+
+def _seen(
+    family: type[Family], row: Row, layer: int, name: str, parts: list[str], fields: Fields, file: TensorFile
+) -> SeenTensor:
+    """One tensor of the table over those of the file, whose shape was checked."""
+    shape = row.sizes(fields.axes, layer)
+    each = shape[1:] if len(parts) > 1 else shape
+    for part in parts:
+        got = file.tensors[part].shape
+        fits = prod(got) == prod(each) if row.reshape else got == each
+        if not fits:
+            letters = ", ".join(f"{a} = {axis.shown}" for a, axis in fields.axes.items())
+            raise ModelFileError(
+                f"is {list(got)}, wanted {list(each)}: {' '.join(row.shape)} with {letters}",
+                "config.json and weights disagree: they are of two models, or damaged",
+                path=file.path,
+                field=f"tensor {part}",
+            )
+    how = family.reshapes.get(row.reshape) or RESHAPES.get(row.reshape)
+    assert how or not row.reshape, f"{name}: no way of reshaping is called {row.reshape}"
+    axis = fields.axes[row.axis].at(layer) if row.axis else 1
+    infos = [file.tensors[part] for part in parts]
+    try:
+        return SeenTensor.of_parts(row, name, shape, infos, how, axis)
+    except ValueError as error:
+        raise UnsupportedModel(f"{file.path}: tensor {parts[0]}: {error}") from None

@@ -1,0 +1,63 @@
+"""What every family is: names, a tensor table, a configuration, and a forward over the op list."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from furet.families.tensors import Row
+from furet.ops import Ops, X
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from furet.families.fields import Fields
+    from furet.families.hugging_face import Words
+    from furet.families.reshape import Reshape
+
+
+class Family(ABC):
+    """A model family, in the vocabulary of GGUF; Hugging Face's is translated to it.
+
+    architectures   what GGUF files call it, the first being what furet writes
+    model_types     what Hugging Face's `model_type` calls it
+    tensors         its tensors, with both names
+    ignored         GGUF keys that need not be read: {key: reason}
+    words           its own words of `config.json`, beyond those that all share; see `furet.families.hugging_face`
+    reshapes        its own ways from a Hugging Face tensor to the GGUF one, beyond `furet.families.reshape`
+    context         tokens that it is loaded for; the trained ones until the engine says otherwise
+    """
+
+    architectures: ClassVar[tuple[str, ...]] = ()
+    model_types: ClassVar[tuple[str, ...]] = ()
+    tensors: ClassVar[tuple[Row, ...]]
+    ignored: ClassVar[Mapping[str, str]] = {}
+    words: ClassVar[str] = ""
+    reshapes: ClassVar[Mapping[str, Reshape]] = {}
+
+    def __init__(self, config: Any, weights: SimpleNamespace) -> None:
+        self.config = config
+        self.weights = weights
+        self.context: int = config.context
+
+    @staticmethod
+    @abstractmethod
+    def read_config(f: Fields) -> Any:
+        """The configuration in a file's metadata."""
+
+    @abstractmethod
+    def forward(self, op: Ops[X]) -> X:
+        """What a step gives for the wanted rows. -> [R, V]"""
+
+    @classmethod
+    def metadata(cls, words: Words) -> dict[str, object]:
+        """GGUF's keys, without the architecture's name, for a `config.json`."""
+        return words.translated()
+
+    @classmethod
+    def made(cls, words: Words) -> dict[str, NDArray[np.float32]]:
+        """Tensors of a GGUF file that Hugging Face computes from the configuration, by name."""
+        return {}

@@ -1,0 +1,152 @@
+"""Hugging Face's `config.json` in the words of GGUF.
+
+Most keys only have another name. Those that all families share stand below, the others in their family:
+
+    n_inner                     feed_forward_length           another name
+    rotary_pct                  -                             changes nothing, or is read by the family's code
+    hidden_act                  = silu                        must say this, where it is said at all
+    rms_norm_eps                attention.layer_norm_rms_epsilon   1e-6      another name, and the value when missing
+
+A key without a line is an error that names it: it may change what the model computes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from furet.errors import ModelFileError, UnsupportedModel
+
+SHARED = """
+    num_hidden_layers           block_count
+    n_layer                     block_count
+    n_layers                    block_count
+    hidden_size                 embedding_length
+    n_embd                      embedding_length
+    d_model                     embedding_length
+    intermediate_size           feed_forward_length
+    n_inner                     feed_forward_length
+    num_attention_heads         attention.head_count
+    n_head                      attention.head_count
+    n_heads                     attention.head_count
+    num_key_value_heads         attention.head_count_kv
+    head_dim                    attention.key_length
+    max_position_embeddings     context_length
+    n_positions                 context_length
+    rms_norm_eps                attention.layer_norm_rms_epsilon
+    layer_norm_eps              attention.layer_norm_epsilon
+    layer_norm_epsilon          attention.layer_norm_epsilon
+    vocab_size                  vocab_size
+    rope_theta                  -
+    rope_scaling                -
+    rope_parameters             -
+"""
+
+# How a model was made, trained or stored, and how Hugging Face's program runs it: not what it computes.
+CHANGES_NOTHING = (
+    "model_type", "architectures", "auto_map", "_name_or_path", "_commit_hash", "_attn_implementation*",
+    "transformers_version", "torch_dtype", "dtype", "use_cache", "is_decoder", "is_encoder_decoder",
+    "pretraining_tp", "initializer_range", "initializer_factor", "*dropout*", "*_pdrop", "*_token_id",
+    "tie_word_embeddings", "gradient_checkpointing", "task_specific_params", "id2label", "label2id",
+    "num_labels", "problem_type", "return_dict*", "output_attentions", "output_hidden_states", "torchscript",
+    "chunk_size_feed_forward", "summary_*", "finetuning_task", "prefix", "name_or_path", "use_bfloat16",
+    "tokenizer_class", "max_length", "min_length", "do_sample", "temperature", "top_k", "top_p", "num_beams",
+    "onnx_export", "classifier_dropout", "add_cross_attention", "cross_attention_hidden_size", "unsloth_*",
+    "tie_encoder_decoder", "pruned_heads", "is_composition", "use_return_dict", "layer_types", "init_device",
+    "bad_words_ids", "remove_invalid_values", "repetition_penalty", "length_penalty", "transformers.js_config",
+    "tf_legacy_loss", "attn_implementation", "experts_implementation", "ignore_keys_at_rope_validation",
+    "diversity_penalty", "early_stopping", "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty",
+    "forced_*", "no_repeat_ngram_size", "num_beam_groups", "num_return_sequences", "output_scores",
+    "suppress_tokens", "begin_suppress_tokens", "typical_p", "sep_token_id",
+)  # fmt: skip
+
+
+class Word(NamedTuple):
+    """One line: how a key is called in GGUF, or what it must say."""
+
+    key: str
+    gguf: str  # "" for a key that is not simply renamed
+    wanted: Any = None  # what it must say
+    must: bool = False
+    default: Any = None
+
+
+class Words:
+    """A `config.json`, read word by word; what nobody read is an error in the end.
+
+    config  the parsed file
+    path    named in errors
+    """
+
+    def __init__(self, config: Mapping[str, Any], table: str = "", path: Path | None = None) -> None:
+        self.config = config
+        self.path = path
+        self._words = {**_parse(SHARED), **_parse(table)}
+        self._left = {key for key in config if not any(fnmatchcase(key, one) for one in CHANGES_NOTHING)}
+
+    def peek(self, key: str, default: Any = None) -> Any:
+        """The value of a key, or the default where it is missing or null."""
+        value = self.config.get(key)
+        return default if value is None else value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As `peek`; the key counts as read."""
+        self._left.discard(key)
+        return self.peek(key, default)
+
+    def translated(self) -> dict[str, object]:
+        """All keys that only have another name, under GGUF's; checks those that must say something."""
+        from furet.families.rotary import rope_keys
+
+        keys: dict[str, object] = {}
+        for word in self._words.values():
+            value = self.get(word.key, word.default)
+            if word.must and value is not None and value != word.wanted:
+                raise self.unsupported(f"{word.key} is {json.dumps(value)[:80]}, not {json.dumps(word.wanted)}")
+            if word.gguf and value is not None:
+                keys[word.gguf] = value
+        return keys | rope_keys(self)
+
+    def close(self) -> None:
+        """Raise UnsupportedModel for keys that were not read."""
+        if self._left:
+            names = ", ".join(sorted(self._left)[:3])
+            more = f" and {len(self._left) - 3} more" if len(self._left) > 3 else ""
+            raise self.unsupported(
+                f"no meaning is known for {names}{more}",
+                "a newer version may know it; to run the model regardless could give wrong answers",
+            )
+
+    def unsupported(self, message: str, hint: str = "") -> UnsupportedModel:
+        """The error for a configuration that is sound, but not one of this family."""
+        return UnsupportedModel(f"{self.path}: {message}" if self.path else message, hint)
+
+    def damaged(self, key: str, wanted: str) -> ModelFileError:
+        """The error for a key that says what no sound file says."""
+        return ModelFileError(f"is {self.config.get(key)!r:.80}, wanted {wanted}", path=self.path, field=key)
+
+
+@cache
+def _parse(table: str) -> Mapping[str, Word]:
+    words = [_word(line.split(maxsplit=2)) for line in table.strip().splitlines() if line.strip()]
+    return {word.key: word for word in words}
+
+
+def _word(line: list[str]) -> Word:
+    key, gguf, *rest = line
+    if gguf == "=":
+        return Word(key, "", wanted=_value(rest[0]), must=True)
+    if gguf == "-":
+        return Word(key, "")
+    return Word(key, gguf, default=_value(rest[0]) if rest else None)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
