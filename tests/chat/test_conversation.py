@@ -186,7 +186,7 @@ def test_chatml_is_used_when_a_file_has_its_tokens_but_no_template(make):
 
     bare, usual = make(change), make()
     chat = bare.chat(seed=1, **SHORT)
-    assert chat.format.name == "chatml" and "ChatML" in chat.notes[0]
+    assert chat.format.name == "chatml" and "tokens suggest the preset 'chatml'" in chat.notes[0]
     assert answer(chat.say("Hello")) == answer(usual.chat(seed=1, **SHORT).say("Hello"))
     assert usual.chat().notes == []
 

@@ -58,3 +58,12 @@ def test_a_template_that_cuts_messages_gets_what_it_makes_of_them(model):
     ids = prompts.encode([Message("user", "a|<|im_end|>b"), Message("assistant", "c|the", (1, 2))])
     assert model.tokenizer.decode(ids, skip_special=False) == ">b;the;"
     assert not controls(model, ids)
+
+
+@pytest.mark.parametrize("answer", [" the", "the"])
+def test_a_space_before_an_answer_is_written_once(model, answer):
+    """Models begin an answer with a space of their own where the template writes one before old answers."""
+    source = "{% for m in messages %}{{ m.role }}: {{ m.content }}|{% endfor %}"
+    tokens = tuple(model.tokenizer.encode(answer))
+    ids = Prompts(ChatTemplate(source, "", ""), model.tokenizer).encode([Message("assistant", answer, tokens)])
+    assert model.tokenizer.decode(ids) == "assistant: the|"

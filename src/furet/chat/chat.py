@@ -30,14 +30,20 @@ class Chat:
     format      how the conversation is written for the model
     """
 
-    def __init__(self, model: Model, system: str | None = None, **options: Unpack[Options]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        system: str | None = None,
+        preset: str | Path | None = None,
+        **options: Unpack[Options],
+    ) -> None:
         Request(**options)
         self.model = model
         self.system = system
         self.last: Completion | None = None
-        self.format = find_format(model)
+        self.format = find_format(model, preset)
         self.notes: list[str] = [self.format.note] if self.format.note else []
-        self._options = options
+        self._options: Options = {**self.format.sampling, **options}  # type: ignore[typeddict-item]
         self._prompts = Prompts(self.format.template, model.tokenizer)
         self._turns: list[Message] = []  # user and assistant by turns
         self._first = 0  # the first of them that the model still sees

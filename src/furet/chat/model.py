@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 class Model(engine.Model):
     """A model in memory; see `furet.engine.model`. `chat` is what this floor adds."""
 
-    def chat(self, system: str | None = None, **options: Unpack[Options]) -> Chat:
+    def chat(
+        self, system: str | None = None, *, preset: str | Path | None = None, **options: Unpack[Options]
+    ) -> Chat:
         """A new conversation.
 
         system      what the model is told before all turns
+        preset      how it is written: the name of a preset, or a chat template's file, *.jinja; None: by the
+                    model's own template, or what its tokens or name suggest when it has none
         options     for all its answers: the fields of `furet.engine.Request`
+        raises      BadRequest; NotFound, ModelFileError for a template
         """
-        return Chat(self, system, **options)
+        return Chat(self, system, preset, **options)
 
 
 def load(

@@ -68,7 +68,10 @@ class Prompts:
         inside = f"{open_name}(.*?){close_name}|{open_answer}(.*?){close_answer}"
         done = 0
         for match in re.finditer(inside, text, re.DOTALL):
-            yield from self._plain(text[done : match.start()], fences, parse_special=True)
+            before = text[done : match.start()]
+            if match[2] in answers and match[2].startswith(" "):
+                before = before.removesuffix(" ")  # the answer's first token brings the space along
+            yield from self._plain(before, fences, parse_special=True)
             if match[2] in answers:
                 yield from answers[match[2]]
             else:

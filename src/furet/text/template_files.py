@@ -69,13 +69,18 @@ def pick_template(templates: Mapping[str, str], name: str | None = None, *, tool
         raise BadRequest(f"no chat template {wanted[:80]!r}", f"the model has: {known}") from None
 
 
+def read_template(path: Path) -> str:
+    """The chat template in a file of its own; raises ModelFileError for what is no text."""
+    return _text(path, 4 * MAX_SOURCE)
+
+
 def _jinja_files(folder: Path) -> Templates:
     found: Templates = {}
     more = folder / "additional_chat_templates"
     paths = [folder / "chat_template.jinja", *(sorted(more.glob("*.jinja")) if more.is_dir() else ())]
     for place, path in enumerate(paths):
         if path.is_file():
-            _add(found, path.stem if place else DEFAULT, _text(path, 4 * MAX_SOURCE), path)
+            _add(found, path.stem if place else DEFAULT, read_template(path), path)
     return found
 
 
