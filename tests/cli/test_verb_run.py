@@ -145,3 +145,29 @@ def test_control_characters_do_not_reach_a_terminal(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys.stdout, "write", written.append)
     run_file._consume([Piece("a\x1b[2Jb")], quiet=False)
     assert "".join(written) == "a\\x1b[2Jb\n"
+
+
+def test_presets(furet: Furet, model: Path, tmp_path: Path) -> None:
+    with load(model) as loaded:
+        wanted = [len(loaded.tokenizer.encode(text)) for text in ("USER: the\nASSISTANT:", "[the]")]
+    own = tmp_path / "own.jinja"
+    own.write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}")
+    found = [furet("run", model, "the", "-n", 1, "--json", "--preset", name) for name in ("bunny", own)]
+    assert [json.loads(result.out)["prompt_tokens"] for result in found] == wanted
+    unknown = furet("run", model, "the", "--preset", "vikuna")
+    assert (unknown.code, unknown.out) == (2, "") and "did you mean vicuna" in unknown.err
+
+
+def test_presets_are_listed(furet: Furet, model: Path) -> None:
+    lists = [furet("run", model, "--preset", "help"), furet("chat", "--preset", "help")]
+    assert lists[0] == lists[1] and lists[0].code == 0 and not lists[0].err
+    assert "\nzephyr" in lists[0].out and "tinyllama\n" in lists[0].out
+
+
+def test_a_model_without_a_template_is_named_its_fallback(furet: Furet, tmp_path: Path) -> None:
+    made = tiny.model(tokenizer=True)
+    del made.metadata["tokenizer.chat_template"]
+    path = tiny.write(tmp_path / "bare.gguf", made)
+    results = [furet("run", path, "the", "--chat", "-n", 1), furet("chat", path, "-n", 1, stdin=b"the\n")]
+    for result in results:
+        assert result.code == 0 and "no chat template; its tokens suggest the preset 'chatml'" in result.err

@@ -33,6 +33,7 @@ def chat(
     system: Annotated[
         str | None, Option("--system", help="what the model is told before the conversation")
     ] = None,
+    preset: options.Preset = None,
     max_tokens: options.MaxTokens = None,
     temperature: options.Temperature = None,
     top_k: options.TopK = None,
@@ -52,10 +53,13 @@ def chat(
     examples:
       furet chat
       furet chat smollm2 --system "Answer in one sentence."
+      furet chat old-model.gguf --preset vicuna
       printf 'Hello!\\nWho are you?\\n' | furet chat --temperature 0
     """
     from furet import load
 
+    if options.listed_presets(preset):
+        return
     sampling = options.given(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, seed=seed)
     on_terminal = is_terminal(sys.stdin, sys.stdout)
     with load(
@@ -65,7 +69,7 @@ def chat(
         memory=memory,
         reserve=_SCREEN_BYTES if on_terminal else 0,
     ) as loaded:
-        conversation = loaded.chat(system=system, max_tokens=max_tokens, **sampling)
+        conversation = loaded.chat(system=system, preset=preset, max_tokens=max_tokens, **sampling)
         for remark in (*loaded.notes, *conversation.notes):
             note(f"note: {remark}")
         if on_terminal:

@@ -23,6 +23,16 @@ Memory = Annotated[
 ]
 Json = Annotated[bool, Option("--json", help="the answer as JSON")]
 
+Preset = Annotated[
+    str | None,
+    Option(
+        "--preset",
+        help="prompt format by name, or a chat template's file, *.jinja; `help` lists the names. "
+        "Default: the model's own template, or what its tokens or name suggest",
+        metavar="NAME",
+    ),
+]
+
 MaxTokens = Annotated[
     int | None, Option("-n", "--max-tokens", help="at most so many tokens; default: until the model stops")
 ]
@@ -49,6 +59,18 @@ def model_file(ref: str) -> Path:
 
     with progress_bar() as progress:
         return store.resolve(ref, progress=progress)
+
+
+def listed_presets(preset: str | None) -> bool:
+    """Whether the presets were asked for, with `--preset help`; then they are on stdout."""
+    if preset != "help":
+        return False
+    from furet.chat.presets import PRESETS
+    from furet.cli.terminal import table
+
+    rows = [(each.name, each.about, ", ".join(each.also)) for each in PRESETS]
+    print(table(sorted(rows), ("preset", "for", "also called")))
+    return True
 
 
 def given(**settings: object) -> dict[str, Any]:

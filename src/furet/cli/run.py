@@ -25,6 +25,7 @@ def run(
     ] = None,
     chat: Annotated[bool, Option("--chat", help="send it as a message, through the chat template")] = False,
     system: Annotated[str | None, Option("--system", help="system message; implies --chat")] = None,
+    preset: options.Preset = None,
     max_tokens: options.MaxTokens = None,
     temperature: options.Temperature = None,
     top_k: options.TopK = None,
@@ -46,7 +47,8 @@ def run(
     """Continue a text. The continuation, without the prompt, goes to stdout while it is made.
 
     The prompt is continued as it stands. --chat asks it as a question instead, which is what a model tuned
-    to follow instructions expects. Ctrl-C ends it with exit code 130; what was written stays.
+    to follow instructions expects; so does --preset, in a format of your choice. Ctrl-C ends it with exit
+    code 130; what was written stays.
 
     examples:
       furet run smollm2 "The capital of France is" -n 8 --temperature 0
@@ -55,6 +57,8 @@ def run(
     """
     from furet import load
 
+    if options.listed_presets(preset):
+        return
     text = _from_stdin() if prompt is None or prompt == "-" else _checked(prompt)
     if not text:
         raise BadRequest("the prompt is empty", "give at least a word to continue")
@@ -68,8 +72,11 @@ def run(
         logprobs=0 if json and logprobs is None else logprobs,
     )
     with load(options.model_file(model), threads=threads, context=context, memory=memory) as loaded:
-        if chat or system is not None:
-            pieces = loaded.chat(system=system).say(text, max_tokens=max_tokens, **sampling)
+        if chat or system is not None or preset is not None:
+            conversation = loaded.chat(system=system, preset=preset)
+            for remark in conversation.notes:
+                note(f"note: {remark}")
+            pieces = conversation.say(text, max_tokens=max_tokens, **sampling)
         else:
             pieces = loaded.stream(text, max_tokens=max_tokens, **sampling)
         _consume(pieces, quiet=json)
