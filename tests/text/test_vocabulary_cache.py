@@ -153,7 +153,7 @@ FORGERIES = {
     "a count missing": lambda header, rest: ({**header, "counts": {}}, rest),
     "rules missing": lambda header, rest: ({"key": header["key"]}, rest),
     "a rule too many": with_rule("shell", "rm"),
-    "a kind unheard of": with_rule("kind", "wordpiece"),
+    "a kind unheard of": with_rule("kind", "sorcery"),
     "a stop outside": with_rule("stop_ids", [10**6]),
     "a stop that is none": with_rule("stop_ids", ["x"]),
     "a BOS outside": with_rule("bos_id", -1),
@@ -247,4 +247,4 @@ def test_other_tables_need_another_version():
         digest.update(repr(vocabulary.rules).encode() + vocabulary.text)
         for array in cache._arrays(vocabulary).values():
             digest.update(array.tobytes())
-    assert (cache.VERSION, digest.hexdigest()[:16]) == (2, "46a597ecbccf1656")
+    assert (cache.VERSION, digest.hexdigest()[:16]) == (3, "80cafa30ac9e828e")

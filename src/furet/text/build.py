@@ -1,20 +1,52 @@
-"""From `tokenizer.ggml.*` metadata to a Vocabulary: slow, so done once per file."""
+"""From `tokenizer.*` metadata to a Vocabulary: slow, so done once per file."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import replace
 
-from furet.errors import ModelFileError, UnsupportedModel
+from furet.errors import UnsupportedModel
 from furet.text.bytelevel import byte_level_vocabulary
-from furet.text.metadata import Metadata, flag, text, token_id
-from furet.text.pretokenizers import find_pretokenizer
-from furet.text.sentencepiece import SPACE, sentencepiece_vocabulary
-from furet.text.stops import likely_stops, named_stops
+from furet.text.library import library_vocabulary
+from furet.text.metadata import Metadata, text
+from furet.text.rules import (
+    byte_level_rules,
+    sentencepiece_rules,
+    unigram_rules,
+    wordpiece_rules,
+    world_rules,
+)
+from furet.text.sentencepiece import sentencepiece_vocabulary
+from furet.text.stops import END_IDS, likely_stops, named_stops
+from furet.text.tokenizer_json import JSON
 from furet.text.tokens import TokenList, read_tokens
-from furet.text.vocabulary import Rules, TokenType, Vocabulary
+from furet.text.unigram import unigram_vocabulary
+from furet.text.vocabulary import Kind, Rules, TokenType, Vocabulary
+from furet.text.wordpiece import wordpiece_vocabulary
+from furet.text.world import world_vocabulary
 
-BUILDERS = {"gpt2": byte_level_vocabulary, "llama": sentencepiece_vocabulary}
+Reader = Callable[[Metadata, TokenList], Rules]
+Builder = Callable[[Metadata, Rules, TokenList], Vocabulary]
+
+MODELS: dict[str, tuple[Kind, Reader, Builder]] = {
+    "gpt2": ("byte-level", byte_level_rules, byte_level_vocabulary),
+    "llama": ("sentencepiece", sentencepiece_rules, sentencepiece_vocabulary),
+    "gemma4": ("sentencepiece", sentencepiece_rules, sentencepiece_vocabulary),
+    "t5": ("unigram", unigram_rules, unigram_vocabulary),
+    "bert": ("wordpiece", wordpiece_rules, wordpiece_vocabulary),
+    "rwkv": ("world", world_rules, world_vocabulary),
+}
+
+
+def kind_of(metadata: Metadata) -> Kind:
+    """The kind of the vocabulary that a file's metadata describes; raises as `build_vocabulary` does."""
+    model = text(metadata, "tokenizer.ggml.model")
+    if model not in MODELS:
+        raise UnsupportedModel(
+            f"tokenizer.ggml.model is {model[:80]!r}" if model else "tokenizer.ggml.model is missing",
+            f"known: {', '.join(map(repr, MODELS))}",
+        )
+    return "library" if text(metadata, JSON) else MODELS[model][0]
 
 
 def build_vocabulary(metadata: Metadata) -> Vocabulary:
@@ -23,87 +55,30 @@ def build_vocabulary(metadata: Metadata) -> Vocabulary:
     Raises UnsupportedModel for a kind of tokenizer that is not known here, and ModelFileError, naming
     the key, for metadata that is damaged or contradicts itself.
     """
-    model = text(metadata, "tokenizer.ggml.model")
-    if model not in BUILDERS:
-        raise UnsupportedModel(
-            f"tokenizer.ggml.model is {model[:80]!r}" if model else "tokenizer.ggml.model is missing",
-            f"known: {', '.join(map(repr, BUILDERS))}",
-        )
+    kind = kind_of(metadata)
+    _, read_rules, build = MODELS[text(metadata, "tokenizer.ggml.model")]
     tokens = read_tokens(metadata)
-    rules = (
-        _sentencepiece_rules(metadata, tokens) if model == "llama" else _byte_level_rules(metadata, tokens)
-    )
-    return _with_stops(metadata, tokens, BUILDERS[model](metadata, rules, tokens))
+    if kind == "library":
+        build = library_vocabulary
+        metadata = {**metadata, "tokenizer.ggml.pre": "default"}  # the library cuts text by the JSON's rules
+    return _with_stops(metadata, tokens, build(metadata, read_rules(metadata, tokens), tokens))
 
 
 def _with_stops(metadata: Metadata, tokens: TokenList, vocabulary: Vocabulary) -> Vocabulary:
     """The vocabulary with its stop tokens, all of type control: some files call them normal.
 
     This is llama.cpp's rule, also where merges make the token: Qwen's vocabulary has "</s>", which its own
-    tokenizer would find only as text, and never finds, because its words are cut at "/" and ">".
+    tokenizer would find only as text, and never finds, because its words are cut at "/" and ">". A file
+    that lists its stop tokens knows better, so there only tokens that are not normal are guessed at.
     """
     stops = named_stops(metadata, len(tokens))
     if vocabulary.rules.eos_id is not None:
         stops.add(vocabulary.rules.eos_id)
-    stops |= likely_stops(tokens.ids)
-    tokens.types[list(stops)] = TokenType.CONTROL
-    return replace(
-        vocabulary, rules=replace(vocabulary.rules, stop_ids=tuple(sorted(stops))), types=tokens.types
-    )
-
-
-def _byte_level_rules(metadata: Metadata, tokens: TokenList) -> Rules:
-    pre = text(metadata, "tokenizer.ggml.pre") or "default"
-    bos, eos, unk = _named(metadata, len(tokens))
-    return Rules(
-        kind="byte-level",
-        pre=pre,
-        bos_id=bos,
-        eos_id=eos,
-        unk_id=unk,
-        add_bos=_adds(metadata, "bos", bos, find_pretokenizer(pre).add_bos),
-        add_eos=_adds(metadata, "eos", eos, False),
-        space_prefix=False,
-        space_starts=False,
-        stop_ids=(),
-    )
-
-
-def _sentencepiece_rules(metadata: Metadata, tokens: TokenList) -> Rules:
-    named = _named(metadata, len(tokens))
-    usual = (1, 2, 0)  # SentencePiece's own numbering, which files that name no ids rely on
-    bos, eos, unk = (
-        default if token is None and default < len(tokens) else token
-        for token, default in zip(named, usual, strict=True)
-    )
-    return Rules(
-        kind="sentencepiece",
-        pre="",
-        bos_id=bos,
-        eos_id=eos,
-        unk_id=unk,
-        add_bos=_adds(metadata, "bos", bos, True),
-        add_eos=_adds(metadata, "eos", eos, False),
-        space_prefix=flag(metadata, "tokenizer.ggml.add_space_prefix", True),
-        space_starts=not any(
-            re.search(f"[^{SPACE}]{SPACE}", tokens.texts[token]) for token in tokens.normal()
-        ),
-        stop_ids=(),
-    )
-
-
-def _named(metadata: Metadata, count: int) -> tuple[int | None, int | None, int | None]:
-    """Ids of BOS, EOS and unknown, where the file names them."""
-    bos, eos, unk = (
-        token_id(metadata, f"tokenizer.ggml.{name}_token_id", count) for name in ("bos", "eos", "unknown")
-    )
-    return bos, eos, unk
-
-
-def _adds(metadata: Metadata, name: str, token: int | None, default: bool) -> bool:
-    """Whether encoding adds BOS or EOS; asking for one that the file does not name is an error."""
-    key = f"tokenizer.ggml.add_{name}_token"
-    wanted = flag(metadata, key, default)
-    if wanted and token is None and key in metadata:
-        raise ModelFileError(f"is true, but tokenizer.ggml.{name}_token_id is missing", field=key)
-    return wanted and token is not None
+    guessed = likely_stops(tokens.ids)
+    if END_IDS in metadata:
+        guessed = {token for token in guessed if tokens.types[token] != TokenType.NORMAL}
+    stops |= guessed
+    if vocabulary.rules.kind != "world":  # there an answer ends at an empty line, which is text as well
+        tokens.types[list(stops)] = TokenType.CONTROL
+    rules = replace(vocabulary.rules, stop_ids=tuple(sorted(stops)))
+    return replace(vocabulary, rules=rules, types=tokens.types)

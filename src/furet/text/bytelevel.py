@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from furet.errors import ModelFileError
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 MERGES = "tokenizer.ggml.merges"
 
 
-def byte_level_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
+def byte_level_encoder(vocabulary: Vocabulary) -> Callable[[str, bool], list[int]]:
     """A function from plain text to tokens; bytes that the vocabulary lacks are left out."""
+    from tokenizers.normalizers import NFC
+
+    composed = NFC().normalize_str if vocabulary.rules.compose else str
     cut = splitter(find_pretokenizer(vocabulary.rules.pre))
     known = dict(zip(vocabulary.codes.tolist(), vocabulary.symbols.tolist(), strict=True))
     symbols = [known.get(byte, LONE) for byte in range(256)]
@@ -36,25 +40,16 @@ def byte_level_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
         return tuple(part for part in parts if part >= 0)
 
     merged = remembering(merge)
-    return lambda text: [token for word, _ in cut(text) for token in merged(word)]
+    return lambda text, _: [token for word, _ in cut(composed(text)) for token in merged(word)]
 
 
 def byte_level_vocabulary(metadata: Metadata, rules: Rules, tokens: TokenList) -> Vocabulary:
     """The tables of a byte-level vocabulary; a merge of or into an unknown token is a ModelFileError."""
     import numpy as np
 
-    merges = merge_table(_pairs(metadata, tokens.ids), len(tokens))
-    alphabet = byte_alphabet()
-    codes = {code: byte for byte, code in enumerate(alphabet)}
-    to_byte = defaultdict(lambda: 0xFFFF, codes)
-
-    def decoded(text: str) -> bytes:
-        try:
-            return text.translate(to_byte).encode("latin-1")
-        except UnicodeEncodeError:  # not written in the byte alphabet, so it stands for itself
-            return text.encode()
-
-    texts = tokens.decoded(decoded)
+    merges = merge_table(listed_pairs(metadata, tokens.ids), len(tokens))
+    codes = _byte_codes()
+    texts = tokens.decoded(byte_text)
     normal = tokens.normal()
     byte_ids = np.full(256, ABSENT, np.uint32)
     for token in normal:
@@ -71,6 +66,8 @@ def byte_level_vocabulary(metadata: Metadata, rules: Rules, tokens: TokenList) -
         byte_ids=byte_ids,
         words=np.array(sorted(normal, key=texts.__getitem__) if whole_words else [], np.uint32),
         merges=merges,
+        scores=np.empty(0, np.float32),
+        charsmap=np.empty(0, np.uint8),
     )
 
 
@@ -81,8 +78,27 @@ def byte_alphabet() -> list[int]:
     return [byte if byte in prints else next(hidden) for byte in range(256)]
 
 
-def _pairs(metadata: Metadata, ids: dict[str, int]) -> NDArray[np.int64]:
-    """The merges as `merge_table` takes them."""
+@lru_cache(1)
+def _byte_codes() -> dict[int, int]:
+    return {code: byte for byte, code in enumerate(byte_alphabet())}
+
+
+@lru_cache(1)
+def _to_byte() -> defaultdict[int, int]:
+    """As above, with what is no byte for every other code point."""
+    return defaultdict(lambda: 0xFFFF, _byte_codes())
+
+
+def byte_text(text: str) -> bytes:
+    """The bytes that a token written in the byte alphabet stands for; another one stands for itself."""
+    try:
+        return text.translate(_to_byte()).encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
+
+
+def listed_pairs(metadata: Metadata, ids: dict[str, int]) -> NDArray[np.int64]:
+    """The merges as `merge_table` takes them, between the tokens and symbols that `ids` has."""
     import numpy as np
 
     merges = strings(metadata, MERGES)
@@ -94,7 +110,8 @@ def _pairs(metadata: Metadata, ids: dict[str, int]) -> NDArray[np.int64]:
 def _rows(merges: list[str], ids: dict[str, int]) -> Iterator[int]:
     """Left, right, rank and result of each merge, one after another."""
     for rank, merge in enumerate(merges):
-        left, _, right = merge.partition(" ")
+        cut = merge.find(" ", 1)  # a symbol may begin with a space, where spaces are not written otherwise
+        left, right = (merge[:cut], merge[cut + 1 :]) if cut > 0 else (merge, "")
         try:
             yield from (ids[left], ids[right], rank, ids[left + right])
         except KeyError as error:

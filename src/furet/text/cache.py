@@ -16,23 +16,24 @@ import sys
 import zlib
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from furet.text.merge import MergeTable
 from furet.text.metadata import Metadata, raw
-from furet.text.vocabulary import Rules, Vocabulary, is_sound
+from furet.text.vocabulary import Kind, Rules, Vocabulary, is_sound
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-VERSION = 2  # raise it whenever building gives other tables, or the layout changes
+VERSION = 3  # raise it whenever building gives other tables, or the layout changes
 MAGIC = b"furet vocabulary  \r\n"
 SUFFIX = ".vocabulary"
 MAX_FILE = 64 << 20
 MAX_FOLDER = 128 << 20
 _PREAMBLE = struct.Struct("<20sIQ")  # magic, checksum of the rest, bytes of the header
 _ARRAYS = ("starts", "codes", "symbols", "byte_ids", "words")
+_FLAGS = tuple(field.name for field in fields(Rules) if field.type == "bool")
 _MERGES = tuple(field.name for field in fields(MergeTable))
 
 
@@ -48,7 +49,7 @@ def default_folder() -> Path:
 def vocabulary_key(metadata: Metadata) -> str:
     """SHA-256 over all that a vocabulary is built from, and over what decides how it is built and stored."""
     digest = hashlib.sha256(f"{VERSION} {sys.byteorder}".encode())
-    for name in sorted(key for key in metadata if key.startswith("tokenizer.ggml.")):
+    for name in sorted(key for key in metadata if key.startswith(("tokenizer.ggml.", "tokenizer.hugg"))):
         content = raw(metadata, name)
         digest.update(f"\n{name} {len(content)}\n".encode())
         digest.update(content)
@@ -82,7 +83,7 @@ def _arrays(vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:
     """The arrays in the order of the file: wide elements first, so that all are aligned."""
     found = {name: getattr(vocabulary, name) for name in _ARRAYS}
     found |= {"merges." + name: getattr(vocabulary.merges, name) for name in _MERGES}
-    return found | {"types": vocabulary.types}
+    return found | {"scores": vocabulary.scores, "types": vocabulary.types, "charsmap": vocabulary.charsmap}
 
 
 def _header(vocabulary: Vocabulary, key: str) -> bytes:
@@ -111,10 +112,10 @@ def _parse(data: bytes, key: str) -> Vocabulary | None:
 
     tables = {name: array(name) for name in _ARRAYS}
     merges = MergeTable(**{name: array("merges." + name) for name in _MERGES})
-    types = array("types", np.uint8)
-    vocabulary = Vocabulary(
-        rules=_rules(header["rules"]), text=data[at:], types=types, merges=merges, **tables
-    )
+    rest = {"scores": array("scores", np.float32)}
+    rest |= {name: array(name, np.uint8) for name in ("types", "charsmap")}
+    rules = _rules(header["rules"])
+    vocabulary = Vocabulary(rules=rules, text=data[at:], merges=merges, **tables, **rest)
     return vocabulary if is_sound(vocabulary) else None
 
 
@@ -122,15 +123,14 @@ def _rules(stored: dict[str, Any]) -> Rules:
     """The rules as they were stored; a value of another type is a TypeError."""
     rules = Rules(**{**stored, "stop_ids": tuple(stored["stop_ids"])})
     ids = (rules.bos_id, rules.eos_id, rules.unk_id)
-    flags = (rules.add_bos, rules.add_eos, rules.space_prefix, rules.space_starts)
     if (
-        rules.kind not in ("byte-level", "sentencepiece")
+        rules.kind not in get_args(Kind)
         or not isinstance(rules.pre, str)
         or any(
             type(token) is not int
             for token in (*rules.stop_ids, *(token for token in ids if token is not None))
         )
-        or any(type(value) is not bool for value in flags)
+        or any(type(stored[name]) is not bool for name in _FLAGS)
         or (rules.add_bos and rules.bos_id is None)
         or (rules.add_eos and rules.eos_id is None)
     ):

@@ -1,7 +1,8 @@
 """SentencePiece BPE (Llama 1 and 2, Mistral): neighbours merge if that makes a token, the best score first.
 
 The file lists no pairs. But the pairs that can ever meet are the ways of cutting a token into two known
-symbols, so they are listed once, ranked by the score of what they make.
+symbols, so they are listed once, ranked by the score of what they make. Hugging Face's form of the same
+tokenizers lists the pairs; where a file has them, they count, for between equal scores the two may differ.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from furet.errors import ModelFileError
+from furet.text.bytelevel import MERGES, listed_pairs
+from furet.text.charsmap import charsmap, normalizer
 from furet.text.merge import GONE, LONE, merge_table, remembering
 from furet.text.metadata import Metadata, numbers
+from furet.text.rules import SPACE
 from furet.text.tokens import TOKENS, TokenList
 from furet.text.vocabulary import ABSENT, MAX_MERGES, Rules, Vocabulary, token_texts
 
@@ -22,13 +26,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCORES = "tokenizer.ggml.scores"
-SPACE = "\u2581"  # how token texts write a space
 MAX_PIECE = 1024  # characters of a token, which is looked at in every way of cutting it
 _WORDS = re.compile(f"{SPACE}*[^{SPACE}]+|{SPACE}+")
 
 
-def sentencepiece_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
-    """A function from plain text to tokens; characters that are not among them become bytes, or unknown."""
+def sentencepiece_encoder(vocabulary: Vocabulary) -> Callable[[str, bool], list[int]]:
+    """A function from plain text to tokens; characters that are not among them become bytes, or unknown.
+
+    Its second argument says whether the text begins something.
+    """
     symbols = dict(zip(vocabulary.codes.tolist(), vocabulary.symbols.tolist(), strict=True))
     byte_ids, unk_id = vocabulary.byte_ids.tolist(), vocabulary.rules.unk_id
 
@@ -50,24 +56,30 @@ def sentencepiece_encoder(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
         return tuple(tokens)
 
     merged = remembering(merge)
+    normalised = normalizer(vocabulary)
+    one_unknown = unk_id is not None and ABSENT in byte_ids
 
-    def encode(text: str) -> list[int]:
-        text = text.replace(" ", SPACE)
+    def encode(text: str, begins: bool) -> list[int]:
+        text = normalised(text, begins).replace(" ", SPACE)
         words = _WORDS.findall(text) if vocabulary.rules.space_starts else [text]
-        return [token for word in words for token in merged(word)]
+        tokens = [token for word in words for token in merged(word)]
+        return without_repeats(tokens, unk_id) if one_unknown else tokens
 
     return encode
+
+
+def without_repeats(tokens: list[int], token: int | None) -> list[int]:
+    """`tokens` with each run of `token` cut down to one: what is unknown is unknown as a whole."""
+    return [found for found, before in zip(tokens, [None, *tokens], strict=False) if not found == before == token]
 
 
 def sentencepiece_vocabulary(metadata: Metadata, rules: Rules, tokens: TokenList) -> Vocabulary:
     """The tables of a SentencePiece vocabulary; missing or unusable scores are a ModelFileError."""
     import numpy as np
 
-    scores = numbers(metadata, SCORES, len(tokens), np.float32)
     # Only normal tokens come from merging: typed text must never turn into a control token.
     symbols = {tokens.texts[token]: token for token in tokens.normal()}
     characters = set().union(*symbols) - symbols.keys()
-    pieces = list(symbols)
     symbols.update((character, len(tokens) + place) for place, character in enumerate(sorted(characters)))
     single = sorted((ord(text), symbol) for text, symbol in symbols.items() if len(text) == 1)
     codes, starts = np.array(single, np.uint32).reshape(-1, 2).T
@@ -79,11 +91,25 @@ def sentencepiece_vocabulary(metadata: Metadata, rules: Rules, tokens: TokenList
         symbols=starts,
         byte_ids=np.array([tokens.ids.get(f"<0x{byte:02X}>", ABSENT) for byte in range(256)], np.uint32),
         words=np.empty(0, np.uint32),
-        merges=merge_table(_pairs(pieces, symbols, scores), len(tokens) + len(characters)),
+        merges=merge_table(_pairs(metadata, tokens, symbols), len(tokens) + len(characters)),
+        scores=np.empty(0, np.float32),
+        charsmap=charsmap(metadata),
     )
 
 
-def _pairs(pieces: list[str], symbols: dict[str, int], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+def _pairs(metadata: Metadata, tokens: TokenList, symbols: dict[str, int]) -> NDArray[np.int64]:
+    """The merges as `merge_table` takes them: those that the file lists, else all that its scores allow."""
+    import numpy as np
+
+    if MERGES in metadata:
+        return listed_pairs(metadata, symbols)
+    pieces = [tokens.texts[token] for token in tokens.normal()]
+    return _scored_pairs(pieces, symbols, numbers(metadata, SCORES, len(tokens), np.float32))
+
+
+def _scored_pairs(
+    pieces: list[str], symbols: dict[str, int], scores: NDArray[np.float32]
+) -> NDArray[np.int64]:
     """Every way of making one of `pieces` from two symbols, as `merge_table` takes them."""
     import numpy as np
 

@@ -5,13 +5,16 @@ Source: the list and the exceptions that llama.cpp applies when it loads a vocab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from furet.errors import ModelFileError
 from furet.text.metadata import Metadata, token_id
 
 KEYS = tuple(
     f"tokenizer.ggml.{name}_token_id" for name in ("eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep")
 )
+END_IDS = "tokenizer.ggml.eos_token_ids"  # our own key: all that end an answer, where a file names several
+MAX_ENDS = 256
 TEXTS = frozenset(
     (
         *("</s>", "<eos>", "[EOS]", "<|endoftext|>", "<|end_of_text|>", "<｜end▁of▁sentence｜>", "[e~["),
@@ -39,7 +42,14 @@ _NOT_BESIDE = (  # a text that ends nothing in a vocabulary that also has all of
 
 def named_stops(metadata: Metadata, vocab_size: int) -> set[int]:
     """Tokens that the file's keys name as ending something; one beyond the vocabulary is a ModelFileError."""
-    return {token for key in KEYS if (token := token_id(metadata, key, vocab_size)) is not None}
+    found = {token for key in KEYS if (token := token_id(metadata, key, vocab_size)) is not None}
+    listed = metadata.get(END_IDS)
+    if listed is None:
+        return found
+    if not isinstance(listed, Sequence) or isinstance(listed, str) or len(listed) > MAX_ENDS:
+        raise ModelFileError(f"expected a list of at most {MAX_ENDS} token ids", field=END_IDS)
+    ends = [token_id({END_IDS: token}, END_IDS, vocab_size) for token in listed]
+    return found | {token for token in ends if token is not None}
 
 
 def likely_stops(ids: Mapping[str, int]) -> set[int]:

@@ -1,23 +1,19 @@
-"""Text to tokens and back, by the tables of a Vocabulary."""
+"""Text to tokens and back: what all kinds of tokenizer share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from furet.errors import BadRequest
-from furet.text.bytelevel import byte_level_encoder
 from furet.text.detokenizer import Detokenizer
-from furet.text.sentencepiece import sentencepiece_encoder
-from furet.text.specials import SpecialTokens
+from furet.text.encoder import Encode
 from furet.text.vocabulary import TokenType, Vocabulary
 
-_ENCODERS = {"byte-level": byte_level_encoder, "sentencepiece": sentencepiece_encoder}
-_NAMED = (TokenType.UNKNOWN, TokenType.CONTROL)  # found in text only when asked for
 _HIDDEN = (TokenType.UNDEFINED, TokenType.UNKNOWN, TokenType.CONTROL, TokenType.UNUSED)
 
 
 class Tokenizer:
-    """What a model reads and writes. Safe to share between threads.
+    """What a model reads and writes. Safe to share between threads; `encode` is from `encoder`.
 
     vocab_size        V
     bos_id, eos_id    None where the model has none
@@ -26,7 +22,7 @@ class Tokenizer:
     add_bos, add_eos  whether `encode` adds them
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, encode: Encode) -> None:
         rules = vocabulary.rules
         self.vocabulary = vocabulary
         self.vocab_size = vocabulary.size
@@ -37,11 +33,8 @@ class Tokenizer:
         )
         self.add_bos, self.add_eos = rules.add_bos, rules.add_eos
         self.stop_ids = frozenset(rules.stop_ids)
-        user_defined = _names(vocabulary, TokenType.USER_DEFINED)
-        self._user_defined = SpecialTokens(user_defined)
-        self._specials = SpecialTokens(user_defined | _names(vocabulary, *_NAMED))
         self._hidden = frozenset(vocabulary.of_types(*_HIDDEN))
-        self._encode_plain = _ENCODERS[rules.kind](vocabulary)
+        self._encode = encode
 
     def encode(self, text: str, *, parse_special: bool = True, add_special: bool = True) -> list[int]:
         """Tokens of `text`.
@@ -52,15 +45,7 @@ class Tokenizer:
         raises          BadRequest when the text has half a surrogate pair, which is no character
         """
         _refuse_surrogates(text)
-        rules = self.vocabulary.rules
-        tokens: list[int] = []
-        after_special = True
-        for piece in (self._specials if parse_special else self._user_defined).cut(text):
-            if isinstance(piece, int):
-                tokens.append(piece)
-            else:
-                tokens += self._encode_plain(" " + piece if rules.space_prefix and after_special else piece)
-            after_special = isinstance(piece, int)
+        tokens = self._encode(text, parse_special)
         if add_special and self.add_bos and tokens[:1] != [self.bos_id]:
             tokens[:0] = [self.bos_id]  # type: ignore[list-item]
         if add_special and self.add_eos and tokens[-1:] != [self.eos_id]:
@@ -93,13 +78,6 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"<Tokenizer: {self.vocabulary.rules.kind}, {self.vocab_size} tokens>"
-
-
-def _names(vocabulary: Vocabulary, *types: TokenType) -> dict[str, int]:
-    return {
-        vocabulary.token_bytes(token).decode("utf-8", "replace"): token
-        for token in vocabulary.of_types(*types)
-    }
 
 
 def _refuse_surrogates(text: str) -> None:

@@ -7,12 +7,13 @@ written to disk and read back without building anything: see `cache`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from furet.text.merge import MergeTable
+from furet.text.merge import MergeTable, merge_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,9 @@ ABSENT = 0xFFFFFFFF  # stands for "no such token" in arrays of ids
 MAX_TOKENS = 1 << 20
 MAX_MERGES = 1 << 20
 MAX_TEXT = 16 << 20  # characters of all tokens together
+
+
+Kind = Literal["byte-level", "sentencepiece", "unigram", "wordpiece", "world", "library"]
 
 
 class TokenType(IntEnum):
@@ -40,23 +44,31 @@ class TokenType(IntEnum):
 class Rules:
     """What a vocabulary says beyond its tables.
 
-    kind            byte-level: words are bytes; sentencepiece: text is characters, with bytes as the fallback
+    kind            how text becomes tokens: see `encoder`
     pre             value of `tokenizer.ggml.pre`, for byte-level
     space_prefix    a space is put before the text, and taken away again when decoding
     space_starts    no token has a space after another character, so words can be merged one at a time
+    squeeze         runs of spaces count as one, those at either end as none
+    compose         text is brought into Unicode's composed form (NFC) first
+    lowercase       text is brought into lower case first, for wordpiece
+    strip_accents   accents are left out, for wordpiece
     stop_ids        tokens that end generation, ascending
     """
 
-    kind: Literal["byte-level", "sentencepiece"]
-    pre: str
-    bos_id: int | None
-    eos_id: int | None
-    unk_id: int | None
-    add_bos: bool
-    add_eos: bool
-    space_prefix: bool
-    space_starts: bool
-    stop_ids: tuple[int, ...]
+    kind: Kind
+    pre: str = ""
+    bos_id: int | None = None
+    eos_id: int | None = None
+    unk_id: int | None = None
+    add_bos: bool = False
+    add_eos: bool = False
+    space_prefix: bool = False
+    space_starts: bool = False
+    squeeze: bool = False
+    compose: bool = False
+    lowercase: bool = False
+    strip_accents: bool = False
+    stop_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ class Vocabulary:
     byte_ids        [256] token standing for each byte, or ABSENT
     words           [w] ids of normal tokens in the order of their bytes, where whole words count; else empty
     merges          over V + P symbols
+    scores          [V] log probabilities, for unigram; else empty
+    charsmap        SentencePiece's table of normalisation as bytes, where there is one; else empty
     """
 
     rules: Rules
@@ -81,6 +95,8 @@ class Vocabulary:
     byte_ids: NDArray[np.uint32]
     words: NDArray[np.uint32]
     merges: MergeTable
+    scores: NDArray[np.float32]
+    charsmap: NDArray[np.uint8]
 
     @property
     def size(self) -> int:
@@ -115,6 +131,33 @@ class Vocabulary:
         return found
 
 
+def unmerged(
+    rules: Rules,
+    texts: list[bytes],
+    types: NDArray[np.uint8],
+    *,
+    scores: NDArray[np.float32] | None = None,
+    charsmap: NDArray[np.uint8] | None = None,
+    byte_ids: Iterable[int] = (ABSENT,) * 256,
+) -> Vocabulary:
+    """A vocabulary of a kind that merges nothing; `texts` are the bytes of each token."""
+    import numpy as np
+
+    none = np.empty(0, np.uint32)
+    return Vocabulary(
+        rules,
+        *token_texts(texts),
+        types=types,
+        codes=none,
+        symbols=none,
+        byte_ids=np.array(list(byte_ids), np.uint32),
+        words=none,
+        merges=merge_table(np.empty((0, 4), np.int64), len(texts)),
+        scores=np.empty(0, np.float32) if scores is None else scores,
+        charsmap=np.empty(0, np.uint8) if charsmap is None else charsmap,
+    )
+
+
 def token_texts(texts: list[bytes]) -> tuple[bytes, NDArray[np.uint32]]:
     """`text` and `starts` of a Vocabulary, from the bytes of each token."""
     import numpy as np
@@ -136,6 +179,7 @@ def is_sound(vocabulary: Vocabulary) -> bool:
         and symbol_count >= v.size
         and len(v.byte_ids) == 256
         and len(v.codes) == len(v.symbols)
+        and len(v.scores) in ((v.size,) if rules.kind == "unigram" else (0, v.size))
         and len(merges.rights) == len(merges.ranks) == len(merges.results)
         and _climbs(v.starts, len(v.text))
         and _climbs(merges.starts, len(merges.rights))
