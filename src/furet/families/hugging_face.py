@@ -109,6 +109,8 @@ class Words:
                 raise self.unsupported(f"{word.key} is {json.dumps(value)[:80]}, not {json.dumps(word.wanted)}")
             if word.gguf and value is not None:
                 keys[word.gguf] = value
+        if "attention.key_length" in keys:
+            keys["attention.value_length"] = keys["attention.key_length"]
         return keys | rope_keys(self)
 
     def close(self) -> None:

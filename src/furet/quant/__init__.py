@@ -1,7 +1,7 @@
 """Block formats: how weights of each GGML type are stored, and what values they stand for.
 
-One file per format, named as the type in lower case: its layout, and `decode`. The folder is the table of
-what is supported: a type without a file here is refused by name. Names in the layouts:
+One file per format, named as the type in lower case: its layout, `decode`, and for some `encode`. The folder is
+the table of what is supported: a type without a file here is refused by name. Names in the layouts:
 
     d, m    scale and minimum of a block, float16 unless said otherwise
     q       the stored integer of one value
@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
 from furet.dtypes import TensorType
@@ -59,20 +60,45 @@ def decode(kind: TensorType, data: NDArray[np.uint8], shape: Sequence[int]) -> N
     return values.reshape(tuple(shape))
 
 
+def encode(kind: TensorType, values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The bytes that store values nearest to these, row after row: the inverse of `decode`.
+
+    values  float32 [..., columns]; columns are whole blocks
+    raises  UnsupportedModel when the type has no encoder
+    """
+    import numpy as np
+
+    encoder = getattr(_module(kind), "encode", None)
+    if encoder is None:
+        known = ", ".join(each.name for each in supported() if hasattr(_module(each), "encode"))
+        raise UnsupportedModel(f"weights cannot be stored as {kind.name}", f"choose another type: {known}")
+    blocks = np.ascontiguousarray(values, np.float32).reshape(-1, kind.block)
+    stored = np.empty((len(blocks), kind.block_bytes), np.uint8)
+    step = CHUNK // kind.block
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(blocks), step):
+            stored[start : start + step] = encoder(blocks[start : start + step])
+    return stored.reshape(-1)
+
+
 def supported() -> list[TensorType]:
     """The types that `decode` knows, in the order of their ids."""
     return [kind for kind in TensorType if _has_file(kind)]
 
 
-@cache
 def _decoder(kind: TensorType) -> Decoder:
+    decoder: Decoder = _module(kind).decode
+    return decoder
+
+
+@cache
+def _module(kind: TensorType) -> ModuleType:
     if not _has_file(kind):
         raise UnsupportedModel(
             f"weights of type {kind.name} cannot be decoded",
             "get another quantisation: " + ", ".join(each.name for each in supported()),
         )
-    decoder: Decoder = import_module(f"{__name__}.{kind.name.lower()}").decode
-    return decoder
+    return import_module(f"{__name__}.{kind.name.lower()}")
 
 
 def _has_file(kind: TensorType) -> bool:
