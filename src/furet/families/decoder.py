@@ -4,41 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal
 
-from furet.families.family import Family
+from furet.families import family
+from furet.families.family import EPSILON, Family, Norm
 from furet.families.fields import MOST_TOKENS, Fields
 from furet.families.rotary import read_rope
-from furet.ops import Activation, Ops, Tensor, X
+from furet.ops import Activation, Ops, X
 from furet.ops.rope import Rope, Style
-
-Norm = Literal["rms", "layer"]
-EPSILON: dict[Norm, str] = {
-    "rms": "attention.layer_norm_rms_epsilon",
-    "layer": "attention.layer_norm_epsilon",
-}
 
 
 @dataclass(frozen=True)
-class Config:
-    """Sizes and constants of a model; a family with more of them extends it.
+class Config(family.Config):
+    """Sizes and constants of a decoder with attention; a family with more of them extends it.
 
-    context         tokens that it was trained for
-    norm, eps       the kind of its norms, and what they add to the mean square or variance
     window          how many positions a token sees; 0: all
     experts, used   of a mixture of experts: how many there are (E), and how many a token meets
     """
 
-    layers: int  # L
-    width: int  # C
     ffn: int  # F
     heads: int  # H
     kv_heads: int  # K
     head_dim: int  # D
-    vocab: int  # V
-    context: int
-    norm: Norm
-    eps: float
     rope: Rope
     window: int = 0
     experts: int = 0
@@ -52,8 +38,6 @@ class Config:
 
 class Decoder(Family):
     """A model that continues a text: each family defines its layer, and what else differs from this."""
-
-    config: Config
 
     def forward(self, op: Ops[X]) -> X:
         """The logits of the wanted rows. -> [R, V]"""
@@ -76,20 +60,17 @@ class Decoder(Family):
         x = self.norm(op, x, w.output_norm, getattr(w, "output_norm_bias", None))
         return op.linear(x, w.output or w.token_embd, getattr(w, "output_bias", None))
 
-    def norm(self, op: Ops[X], x: X, weight: Tensor, bias: Tensor | None = None) -> X:
-        """The family's kind of norm. [T, C] -> [T, C]"""
-        if self.config.norm == "rms":
-            return op.rms_norm(x, weight, self.config.eps)
-        return op.layer_norm(x, weight, bias, self.config.eps)
-
     def gated(self, op: Ops[X], x: X, w: object, function: Activation = "silu") -> X:
         """SwiGLU and its kin: down(function(gate(x)) * up(x)). [T, C] -> [T, C]"""
         gate, up, down = (getattr(w, f"ffn_{part}") for part in ("gate", "up", "down"))
         return op.linear(op.activate(op.linear(x, gate), function) * op.linear(x, up), down)
 
 
-def read_config(f: Fields, style: Style = "halves", norm: Norm = "rms") -> Config:
-    """The configuration of a decoder, with rotary positions where the family uses them, and grouped queries."""
+def read_config(f: Fields, style: Style = "halves", norm: Norm = "rms", long: bool = False) -> Config:
+    """The configuration of a decoder, with rotary positions where the family uses them, and grouped queries.
+
+    long    whether the family chooses factors of its angles by the length of the context
+    """
     layers = f.axis("L", "block_count", high=1000)
     width = f.axis("C", "embedding_length")
     heads = f.axis("H", "attention.head_count")
@@ -114,5 +95,5 @@ def read_config(f: Fields, style: Style = "halves", norm: Norm = "rms") -> Confi
         context=context,
         norm=norm,
         eps=f.number(EPSILON[norm]),
-        rope=read_rope(f, head_dim, context, style),
+        rope=read_rope(f, head_dim, context, style, long),
     )

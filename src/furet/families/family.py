@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from furet.families.tensors import Row
-from furet.ops import Ops, X
+from furet.ops import Ops, Tensor, X
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +18,28 @@ if TYPE_CHECKING:
     from furet.families.fields import Fields
     from furet.families.hugging_face import Words
     from furet.families.reshape import Reshape
+
+Norm = Literal["rms", "layer"]
+EPSILON: dict[Norm, str] = {
+    "rms": "attention.layer_norm_rms_epsilon",
+    "layer": "attention.layer_norm_epsilon",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What every model has; families extend it.
+
+    context     tokens that it was trained for
+    norm, eps   the kind of its norms, and what they add to the mean square or variance
+    """
+
+    layers: int  # L
+    width: int  # C
+    vocab: int  # V
+    context: int
+    norm: Norm
+    eps: float
 
 
 class Family(ABC):
@@ -51,6 +74,12 @@ class Family(ABC):
     @abstractmethod
     def forward(self, op: Ops[X]) -> X:
         """What a step gives for the wanted rows. -> [R, V]"""
+
+    def norm(self, op: Ops[X], x: X, weight: Tensor, bias: Tensor | None = None) -> X:
+        """The family's kind of norm. [T, C] -> [T, C]"""
+        if self.config.norm == "rms":
+            return op.rms_norm(x, weight, self.config.eps)
+        return op.layer_norm(x, weight, bias, self.config.eps)
 
     @classmethod
     def metadata(cls, words: Words) -> dict[str, object]:

@@ -225,9 +225,9 @@ class Ops(Protocol[X]):
     def wkv4(self, state: str, k: X, v: X, decay: Tensor, first: Tensor) -> X:
         """The mean of all values so far, weighted by exp(k) and by age; column by column. [T, N] -> [T, N]
 
-        y = (sum_{i<t} e^{k_i - (t-1-i) decay} v_i + e^{first + k_t} v_t) / (the same without v)
+        y = (sum_{i<t} e^{k_i + (t-1-i) decay} v_i + e^{first + k_t} v_t) / (the same without v)
 
-        decay   [N], above 0
+        decay   [N], below 0
         first   [N], the extra weight of the token itself
         Source: Peng et al., arXiv:2305.13048, section 4.
         """

@@ -53,8 +53,8 @@ def wkv4(state: Floats | None, k: Floats, v: Floats, decay: Floats, first: Float
         top = np.maximum(largest, first + k[t])
         old, new = np.exp(largest - top), np.exp(first + k[t] - top)
         y[t] = (old * above + new * v[t]) / (old * below + new)
-        top = np.maximum(largest - decay, k[t])
-        old, new = np.exp(largest - decay - top), np.exp(k[t] - top)
+        top = np.maximum(largest + decay, k[t])
+        old, new = np.exp(largest + decay - top), np.exp(k[t] - top)
         above, below, largest = old * above + new * v[t], old * below + new, top
     return y, np.stack([above, below, largest])
 
