@@ -86,7 +86,8 @@ class Words:
         self.config = config
         self.path = path
         self._words = {**_parse(SHARED), **_parse(table)}
-        self._left = {key for key in config if not any(fnmatchcase(key, one) for one in CHANGES_NOTHING)}
+        nothing = (*CHANGES_NOTHING, *(key for key in self._words if "*" in key))
+        self._left = {key for key in config if not any(fnmatchcase(key, one) for one in nothing)}
 
     def peek(self, key: str, default: Any = None) -> Any:
         """The value of a key, or the default where it is missing or null."""

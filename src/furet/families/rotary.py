@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
-def read_rope(f: Fields, head_dim: int, context: int, style: Style) -> Rope:
-    """The rotary positions, plain or scaled; factors per pair come as a tensor and have no key."""
+def read_rope(f: Fields, head_dim: int, context: int, style: Style, long: bool = False) -> Rope:
+    """The rotary positions, plain or scaled; factors per pair come as a tensor and have no key.
+
+    long    whether the family chooses such tensors by the length of the context
+    """
     dims = f.integer("rope.dimension_count", head_dim, low=2, high=head_dim)
     f.require(dims % 2 == 0, "rope.dimension_count", f"an even size, not {dims}")
     base = f.number("rope.freq_base", 10_000.0)
@@ -28,15 +31,16 @@ def read_rope(f: Fields, head_dim: int, context: int, style: Style) -> Rope:
     magnitude = f.number("rope.scaling.attn_factor", 1.0)
     trained = f.integer("rope.scaling.original_context_length", context, low=1, high=MOST_TOKENS)
     match f.text("rope.scaling.type", "linear"):
-        case "none" | "longrope":
+        case "none":
+            return Rope(base, dims, style, attention_factor=magnitude)
+        case "longrope" if long:
             return Rope(base, dims, style, attention_factor=magnitude)
         case "linear":
             return Rope(base, dims, style, factor, attention_factor=magnitude)
         case "yarn":
             return Rope(base, dims, style, factor, yarn_context=trained, attention_factor=magnitude)
         case other:
-            known = "none, linear, yarn or longrope"
-            raise f.unsupported(f"{f.name('rope.scaling.type')} is {other[:80]!r}, not {known}")
+            raise f.unsupported(f"{f.name('rope.scaling.type')} is {other[:80]!r}, not none, linear or yarn")
 
 
 def rope_keys(words: Words) -> dict[str, object]:
