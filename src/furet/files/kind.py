@@ -10,7 +10,7 @@ from pathlib import Path
 from furet.errors import NotFound
 
 START = 512  # bytes that tell one kind from another
-_TAIL = 65_557  # bytes in which the end of a zip archive must lie
+TAIL = 65_557  # bytes in which the end of a zip archive must lie
 
 _DOWNLOAD = "download the model again; `furet pull` checks what it gets"
 _CONVERT = "`furet convert` makes a GGUF file of it"
@@ -96,12 +96,12 @@ def kind_of(path: str | Path) -> FileKind:
             return FileKind("device", "this is not a regular file", _NAME_IT)
         with path.open("rb") as file:
             start = file.read(START)
-            file.seek(max(0, status.st_size - _TAIL))
-            tail = file.read(_TAIL) if start.startswith(b"PK\x03\x04") else b""
+            file.seek(max(0, status.st_size - TAIL))
+            tail = file.read(TAIL) if start.startswith(b"PK\x03\x04") else b""
     except (OSError, ValueError) as error:
         raise NotFound(f"{str(path)!r}: no such file, or not to be read", "check the spelling") from error
     kind = kind_of_bytes(start, status.st_size, path.name)
-    return _archive(kind, tail) if tail else kind
+    return archive_kind(kind, tail) if tail else kind
 
 
 def kind_of_bytes(start: bytes | bytearray, total_bytes: int, name: str = "") -> FileKind:
@@ -166,8 +166,8 @@ def _nothing_known(head: bytes) -> FileKind:
     return FileKind("unknown", f"begins with {head[:4]!r}", hint)
 
 
-def _archive(kind: FileKind, tail: bytes) -> FileKind:
-    """What a zip archive holds, by the directory at its end."""
+def archive_kind(kind: FileKind, tail: bytes | bytearray) -> FileKind:
+    """What a zip archive holds, by its last bytes; `kind` when they do not tell."""
     if b"PK\x05\x06" not in tail:
         says = f"{kind.says}, which was cut short: the directory at its end is missing"
         return FileKind(kind.name, says, _DOWNLOAD)

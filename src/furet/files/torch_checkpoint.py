@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from furet.errors import ModelFileError, UnsupportedModel
-from furet.files.kind import kind_of_bytes
+from furet.files.kind import TAIL, FileKind, archive_kind, kind_of_bytes
 from furet.files.mapped import MappedFile
 from furet.files.tensor_file import ByteOrder
 from furet.files.torch_pickle import MAX_PICKLE, Pickle, read_pickle
@@ -47,7 +47,7 @@ def read_checkpoint(file: MappedFile) -> Checkpoint:
     start = file.prefix(512)
     kind = kind_of_bytes(start, file.size, file.path.name)
     if start.startswith(b"PK\3\4"):
-        return _zip(file)
+        return _zip(file, kind)
     if start[:1] == b"\x80":
         return _legacy(file)
     if kind.name == "torch tar":
@@ -56,15 +56,17 @@ def read_checkpoint(file: MappedFile) -> Checkpoint:
     raise ModelFileError(f"{kind.says}; wanted a PyTorch checkpoint", hint, path=file.path)
 
 
-def _zip(file: MappedFile) -> Checkpoint:
+def _zip(file: MappedFile, kind: FileKind) -> Checkpoint:
+    begin = max(0, file.size - TAIL)
+    kind = archive_kind(kind, file.copy(begin, file.size - begin))
+    if kind.name == "torchscript":
+        raise UnsupportedModel(f"{file.path}: {kind.says}, not a checkpoint", _SAVED_AGAIN)
     entries = read_directory(file)
     pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
-        says = f"{len(pickles)} entries NAME/data.pkl, wanted one"
-        raise ModelFileError(says, "this zip archive is not a PyTorch checkpoint", path=file.path)
+        says = f"{kind.says}; {len(pickles)} entries NAME/data.pkl, wanted one"
+        raise ModelFileError(says, kind.hint, path=file.path)
     root = pickles[0].removesuffix("data.pkl")
-    if f"{root}constants.pkl" in entries or any(name.startswith(f"{root}code/") for name in entries):
-        raise UnsupportedModel(f"{file.path}: this is a TorchScript program, not a checkpoint", _SAVED_AGAIN)
     entry = entries[pickles[0]]
     if entry.nbytes > MAX_PICKLE:
         says = f"{entry.nbytes} bytes, at most {MAX_PICKLE} are allowed"
