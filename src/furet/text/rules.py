@@ -50,7 +50,7 @@ def sentencepiece_rules(metadata: Metadata, tokens: TokenList) -> Rules:
 
 
 def unigram_rules(metadata: Metadata, tokens: TokenList) -> Rules:
-    """Rules of "t5"."""
+    """Rules of "t5"; "float32_sums" is our own key, for vocabularies that were read from SentencePiece's files."""
     bos, eos, unk = _usual(_named(metadata, len(tokens)), (None, 1, 2), len(tokens))
     return Rules(
         kind="unigram",
@@ -61,6 +61,7 @@ def unigram_rules(metadata: Metadata, tokens: TokenList) -> Rules:
         add_eos=_adds(metadata, "eos", eos, True),
         space_prefix=flag(metadata, "tokenizer.ggml.add_space_prefix", False),
         squeeze=flag(metadata, "tokenizer.ggml.remove_extra_whitespaces", False),
+        float32_sums=flag(metadata, "tokenizer.ggml.float32_sums", False),
     )
 
 

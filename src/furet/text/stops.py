@@ -5,10 +5,10 @@ Source: the list and the exceptions that llama.cpp applies when it loads a vocab
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from furet.errors import ModelFileError
-from furet.text.metadata import Metadata, token_id
+from furet.text.metadata import Metadata, numbers, token_id
 
 KEYS = tuple(
     f"tokenizer.ggml.{name}_token_id" for name in ("eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep")
@@ -42,14 +42,17 @@ _NOT_BESIDE = (  # a text that ends nothing in a vocabulary that also has all of
 
 def named_stops(metadata: Metadata, vocab_size: int) -> set[int]:
     """Tokens that the file's keys name as ending something; one beyond the vocabulary is a ModelFileError."""
+    import numpy as np
+
     found = {token for key in KEYS if (token := token_id(metadata, key, vocab_size)) is not None}
     listed = metadata.get(END_IDS)
     if listed is None:
         return found
-    if not isinstance(listed, Sequence) or isinstance(listed, str) or len(listed) > MAX_ENDS:
+    count = len(listed) if hasattr(listed, "__len__") else 0
+    if not 0 < count <= MAX_ENDS:
         raise ModelFileError(f"expected a list of at most {MAX_ENDS} token ids", field=END_IDS)
-    ends = [token_id({END_IDS: token}, END_IDS, vocab_size) for token in listed]
-    return found | {token for token in ends if token is not None}
+    ends = numbers(metadata, END_IDS, count, np.int64).tolist()
+    return found | {end for token in ends if (end := token_id({END_IDS: token}, END_IDS, vocab_size)) is not None}
 
 
 def likely_stops(ids: Mapping[str, int]) -> set[int]:

@@ -2,8 +2,8 @@
 
 The pieces' log probabilities add up along a cut; the best cut of every beginning of the text is found from
 those of shorter beginnings. A character that is no piece counts as unknown, ten below the least probable
-piece; unknown characters in a row are one token, or their bytes where the vocabulary has those. Sums are kept in
-float32, as SentencePiece keeps them: between cuts that are equal on paper the rounding decides.
+piece; unknown characters in a row are one token, or their bytes where the vocabulary has those. Between cuts that
+are equal on paper the rounding decides: SentencePiece keeps sums in float32, llama.cpp and Hugging Face in float64.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ def unigram_encoder(vocabulary: Vocabulary) -> Callable[[str, bool], list[int]]:
 def _cutter(vocabulary: Vocabulary) -> Callable[[str], list[tuple[int, int, int]]]:
     """A function from text to its best cut: start, end and token of each piece, or UNKNOWN."""
     pieces = _pieces(vocabulary)
-    lengths = _lengths(pieces)
+    lengths, sums = _lengths(pieces), "f" if vocabulary.rules.float32_sums else "d"
     unknown = _unknown_score(vocabulary)
 
     def cut(text: str) -> list[tuple[int, int, int]]:
         count = len(text)
-        best = array("f", [0.0]) * (count + 1)
+        best = array(sums, [0.0]) * (count + 1)
         starts = array("q", [-1]) * (count + 1)
         tokens = array("q", [UNKNOWN]) * (count + 1)
         for start in range(count):

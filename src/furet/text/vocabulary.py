@@ -50,6 +50,7 @@ class Rules:
     space_starts    no token has a space after another character, so words can be merged one at a time
     squeeze         runs of spaces count as one, those at either end as none
     compose         text is brought into Unicode's composed form (NFC) first
+    float32_sums    scores add up in float32, for unigram
     lowercase       text is brought into lower case first, for wordpiece
     strip_accents   accents are left out, for wordpiece
     stop_ids        tokens that end generation, ascending
@@ -66,6 +67,7 @@ class Rules:
     space_starts: bool = False
     squeeze: bool = False
     compose: bool = False
+    float32_sums: bool = False
     lowercase: bool = False
     strip_accents: bool = False
     stop_ids: tuple[int, ...] = ()

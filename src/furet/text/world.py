@@ -20,7 +20,7 @@ _NAMED = {b"t": b"\t", b"n": b"\n", b"r": b"\r"}
 
 def world_vocabulary(metadata: Metadata, rules: Rules, tokens: TokenList) -> Vocabulary:
     """The tables of a world vocabulary; a token without bytes or with too many is a ModelFileError."""
-    texts = tokens.decoded(lambda text: _ESCAPE.sub(_unescaped, text.encode()))
+    texts = tokens.decoded(lambda text: unescaped(text.encode()))
     for token, text in enumerate(texts):
         if not 0 < len(text) <= MAX_TOKEN:
             raise ModelFileError(f"token {token} has {len(text)} bytes, wanted 1 to {MAX_TOKEN}", field=TOKENS)
@@ -49,7 +49,12 @@ def world_encoder(vocabulary: Vocabulary) -> Callable[[str, bool], list[int]]:
     return encode
 
 
-def _unescaped(escape: re.Match[bytes]) -> bytes:
+def unescaped(text: bytes) -> bytes:
+    """The bytes that a Python literal of them stands for."""
+    return _ESCAPE.sub(_unescaped_one, text)
+
+
+def _unescaped_one(escape: re.Match[bytes]) -> bytes:
     if escape[2]:
         return bytes.fromhex(escape[2].decode())
     return _NAMED.get(escape[1], escape[1])
