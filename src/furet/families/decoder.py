@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any, get_args
 
 from furet.families import family
 from furet.families.family import EPSILON, Family, Norm
@@ -17,6 +18,7 @@ from furet.ops.rope import Rope, Style
 class Config(family.Config):
     """Sizes and constants of a decoder with attention; a family with more of them extends it.
 
+    activation      the function of its feed-forward layers
     window          how many positions a token sees; 0: all
     experts, used   of a mixture of experts: how many there are (E), and how many a token meets
     """
@@ -26,6 +28,7 @@ class Config(family.Config):
     kv_heads: int  # K
     head_dim: int  # D
     rope: Rope
+    activation: Activation = "silu"
     window: int = 0
     experts: int = 0
     used: int = 0
@@ -60,16 +63,35 @@ class Decoder(Family):
         x = self.norm(op, x, w.output_norm, getattr(w, "output_norm_bias", None))
         return op.linear(x, w.output or w.token_embd, getattr(w, "output_bias", None))
 
+    def qkv(self, op: Ops[X], x: X, w: Any) -> tuple[X, X, X]:
+        """Queries, keys and values, of one matrix with an optional bias. [T, C] -> [T, H*D], [T, K*D], [T, K*D]"""
+        c = self.config
+        qkv = op.linear(x, w.attn_qkv, w.attn_qkv_bias)
+        queries, keys = c.heads * c.head_dim, c.kv_heads * c.head_dim
+        return op.columns(qkv, 0, queries), op.columns(qkv, queries, keys), op.columns(qkv, queries + keys, keys)
+
+    def mlp(self, op: Ops[X], x: X, w: Any) -> X:
+        """down(activation(up(x))), with a bias or without. [T, C] -> [T, C]"""
+        up, down = (getattr(w, f"ffn_{part}_bias", None) for part in ("up", "down"))
+        return op.linear(op.activate(op.linear(x, w.ffn_up, up), self.config.activation), w.ffn_down, down)
+
     def gated(self, op: Ops[X], x: X, w: object, function: Activation = "silu") -> X:
         """SwiGLU and its kin: down(function(gate(x)) * up(x)). [T, C] -> [T, C]"""
         gate, up, down = (getattr(w, f"ffn_{part}") for part in ("gate", "up", "down"))
         return op.linear(op.activate(op.linear(x, gate), function) * op.linear(x, up), down)
 
 
-def read_config(f: Fields, style: Style = "halves", norm: Norm = "rms", long: bool = False) -> Config:
+def read_config(
+    f: Fields,
+    style: Style = "halves",
+    norm: Norm = "rms",
+    long: bool = False,
+    activation: Activation = "silu",
+) -> Config:
     """The configuration of a decoder, with rotary positions where the family uses them, and grouped queries.
 
-    long    whether the family chooses factors of its angles by the length of the context
+    long        whether the family chooses factors of its angles by the length of the context
+    activation  the function of its feed-forward layers where the file names none
     """
     layers = f.axis("L", "block_count", high=1000)
     width = f.axis("C", "embedding_length")
@@ -96,4 +118,14 @@ def read_config(f: Fields, style: Style = "halves", norm: Norm = "rms", long: bo
         norm=norm,
         eps=f.number(EPSILON[norm]),
         rope=read_rope(f, head_dim, context, style, long),
+        activation=_activation(f, activation),
     )
+
+
+def _activation(f: Fields, usual: Activation) -> Activation:
+    named = f.text("hidden_activation", usual)
+    known: tuple[Activation, ...] = get_args(Activation)
+    for function in known:
+        if named == function:
+            return function
+    raise f.unsupported(f"{f.name('hidden_activation')} is {named[:80]!r}, which is not known here")

@@ -5,6 +5,7 @@ Most keys only have another name. Those that all families share stand below, the
     n_inner                     feed_forward_length           another name
     rotary_pct                  -                             changes nothing, or is read by the family's code
     hidden_act                  = silu                        must say this, where it is said at all
+    hidden_act                  = gelu|gelu_new               or one of these
     rms_norm_eps                attention.layer_norm_rms_epsilon   1e-6      another name, and the value when missing
 
 A key without a line is an error that names it: it may change what the model computes.
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from furet.errors import ModelFileError, UnsupportedModel
+from furet.ops import Activation
 
 SHARED = """
     num_hidden_layers           block_count
@@ -46,6 +48,8 @@ SHARED = """
     rope_parameters             -
 """
 
+MAX_JSON = 4 << 20  # bytes of a configuration; the largest published have some thousands
+
 # How a model was made, trained or stored, and how Hugging Face's program runs it: not what it computes.
 CHANGES_NOTHING = (
     "model_type", "architectures", "auto_map", "_name_or_path", "_commit_hash", "_attn_implementation*",
@@ -61,8 +65,28 @@ CHANGES_NOTHING = (
     "tf_legacy_loss", "attn_implementation", "experts_implementation", "ignore_keys_at_rope_validation",
     "diversity_penalty", "early_stopping", "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty",
     "forced_*", "no_repeat_ngram_size", "num_beam_groups", "num_return_sequences", "output_scores",
-    "suppress_tokens", "begin_suppress_tokens", "typical_p", "sep_token_id",
+    "suppress_tokens", "begin_suppress_tokens", "typical_p", "sep_token_id", "custom_pipelines",
 )  # fmt: skip
+
+ACTIVATIONS: Mapping[str, Activation] = {
+    **{"gelu": "gelu", "gelu_python": "gelu", "relu": "relu", "silu": "silu", "swish": "silu"},
+    **dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_python_tanh"), "gelu_tanh"),
+}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a small JSON file; raises ModelFileError for anything else."""
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise ModelFileError(f"is larger than {MAX_JSON} bytes", path=path)
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelFileError(f"cannot be read: {error.strerror}", path=path) from error
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"is not JSON: {error}", path=path) from None
+    if not isinstance(found, dict):
+        raise ModelFileError("wanted an object", path=path)
+    return found
 
 
 class Word(NamedTuple):
@@ -70,8 +94,7 @@ class Word(NamedTuple):
 
     key: str
     gguf: str  # "" for a key that is not simply renamed
-    wanted: Any = None  # what it must say
-    must: bool = False
+    wanted: tuple[Any, ...] = ()  # what it must say
     default: Any = None
 
 
@@ -99,6 +122,21 @@ class Words:
         self._left.discard(key)
         return self.peek(key, default)
 
+    def integer(self, *names: str) -> int:
+        """The first of several keys that is there, which count as read: a whole number from 1 on."""
+        found = [name for name in names if self.get(name) is not None]
+        value = self.peek(found[0]) if found else None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self.damaged(found[0] if found else names[0], "a whole number from 1 on")
+        return value
+
+    def activation(self, name: str, usual: str) -> dict[str, object]:
+        """GGUF's key for the function of the feed-forward layers, which a key names."""
+        function = self.get(name, usual)
+        if not isinstance(function, str) or function not in ACTIVATIONS:
+            raise self.unsupported(f"{name} is {function!r:.80}, not {', '.join(ACTIVATIONS)}")
+        return {"hidden_activation": ACTIVATIONS[function]}
+
     def translated(self) -> dict[str, object]:
         """All keys that only have another name, under GGUF's; checks those that must say something."""
         from furet.families.rotary import rope_keys
@@ -106,13 +144,19 @@ class Words:
         keys: dict[str, object] = {}
         for word in self._words.values():
             value = self.get(word.key, word.default)
-            if word.must and value is not None and value != word.wanted:
-                raise self.unsupported(f"{word.key} is {json.dumps(value)[:80]}, not {json.dumps(word.wanted)}")
+            if word.wanted and value is not None and value not in word.wanted:
+                wanted = " or ".join(map(json.dumps, word.wanted))
+                raise self.unsupported(f"{word.key} is {json.dumps(value)[:80]}, not {wanted}")
             if word.gguf and value is not None:
                 keys[word.gguf] = value
         if "attention.key_length" in keys:
             keys["attention.value_length"] = keys["attention.key_length"]
         return keys | rope_keys(self)
+
+    def beside(self, name: str) -> Mapping[str, Any]:
+        """Another JSON file of the folder; empty where there is none."""
+        path = self.path.parent / name if self.path else None
+        return read_json(path) if path is not None and path.is_file() else {}
 
     def close(self) -> None:
         """Raise UnsupportedModel for keys that were not read."""
@@ -142,7 +186,7 @@ def _parse(table: str) -> Mapping[str, Word]:
 def _word(line: list[str]) -> Word:
     key, gguf, *rest = line
     if gguf == "=":
-        return Word(key, "", wanted=_value(rest[0]), must=True)
+        return Word(key, "", wanted=tuple(map(_value, rest[0].split("|"))))
     if gguf == "-":
         return Word(key, "")
     return Word(key, gguf, default=_value(rest[0]) if rest else None)

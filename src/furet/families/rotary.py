@@ -72,6 +72,16 @@ def rope_keys(words: Words) -> dict[str, object]:
     return keys
 
 
+def partial(words: Words, usual: float) -> dict[str, object]:
+    """GGUF's key for the share of every head that turns, which Hugging Face knows under three names."""
+    shares = [words.get(name) for name in ("partial_rotary_factor", "rotary_pct", "rope_pct")]
+    share = next((s for s in (settings_of(words).get("partial_rotary_factor"), *shares) if s is not None), usual)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise words.unsupported(f"a share of {share!r:.80} of every head turns, wanted a number up to 1")
+    head = words.integer("hidden_size") // words.integer("num_attention_heads")
+    return {"rope.dimension_count": int(share * head)}
+
+
 def llama3_factors(words: Words) -> dict[str, Floats]:
     """The divisor per pair that Llama 3.1's scaling comes to, as GGUF stores it; nothing for other scalings.
 
