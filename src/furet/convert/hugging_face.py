@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from math import prod
@@ -19,7 +18,7 @@ from furet.convert.seen import SeenModel, SeenTensor
 from furet.errors import ModelFileError, NotFound, UnsupportedModel
 from furet.families import find_model_type
 from furet.families.fields import Fields
-from furet.families.hugging_face import Words
+from furet.families.hugging_face import Words, read_json
 from furet.families.reshape import RESHAPES
 from furet.families.tensors import Row, layers
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from furet.families.fields import Axis
     from furet.files.tensor_file import TensorFile
 
-MAX_CONFIG = 4 << 20  # bytes of config.json; the largest published have a few thousand
 WEIGHTS = (
     "model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin",
     "*.safetensors", "*.bin", "*.pt", "*.pth",
@@ -36,8 +34,8 @@ WEIGHTS = (
 
 # Buffers that were saved with the weights, and that Hugging Face computes anew.
 LEFT_OUT = (
-    "*.rotary_emb.inv_freq", "*.attn.bias", "*.attn.masked_bias", "*.attention.bias", "*.attention.masked_bias",
-    "*.position_ids", "*.self_attn.rotary_emb.*", "*.attention.rotary_emb.inv_freq", "*.embed_positions",
+    "rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "attention.bias", "attention.masked_bias",
+    "position_ids", "self_attn.rotary_emb.*",
 )  # fmt: skip
 
 
@@ -47,7 +45,10 @@ def open_folder(folder: Path, *, tokenizer: bool = True) -> SeenModel:
     tokenizer   False leaves the tokenizer's files alone
     raises      NotFound for a folder without configuration or weights; ModelFileError, UnsupportedModel
     """
-    config = _read_config(folder / "config.json")
+    if not (folder / "config.json").is_file():
+        hint = "a model's folder holds config.json, weights and a tokenizer; or name a .gguf file"
+        raise NotFound(f"{folder}: no config.json", hint)
+    config = read_json(folder / "config.json")
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
         raise ModelFileError("wanted the name of a family", path=folder / "config.json", field="model_type")
@@ -88,23 +89,6 @@ def open_weights(folder: Path) -> TensorFile:
     raise NotFound(f"{folder}: no weights", "wanted model.safetensors, pytorch_model.bin or shards of one of them")
 
 
-def _read_config(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.stat().st_size > MAX_CONFIG:
-            raise ModelFileError(f"is larger than {MAX_CONFIG} bytes", path=path)
-        config = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        hint = "a model's folder holds config.json, weights and a tokenizer; or name a .gguf file"
-        raise NotFound(f"{path.parent}: no config.json", hint) from None
-    except OSError as error:
-        raise ModelFileError(f"cannot be read: {error.strerror}", path=path) from error
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"is not JSON: {error}", path=path) from None
-    if not isinstance(config, dict):
-        raise ModelFileError("wanted an object", path=path)
-    return config
-
-
 def _name(config: Mapping[str, Any], folder: Path) -> str:
     name = config.get("_name_or_path")
     return str(name)[:200] if isinstance(name, str) and name else folder.resolve().name
@@ -127,7 +111,7 @@ def _tensors(family: type[Family], fields: Fields, file: TensorFile, *, tied: bo
                     "is missing", "the folder is incomplete, or of a variant not known here",
                     path=file.path, field=f"tensor {row.hugging_face[0].format(i=i, e=0)}",
                 )  # fmt: skip
-    names.close(fields)
+    names.close(fields, family.left_out)
     return found
 
 
@@ -151,9 +135,10 @@ class _Names:
                     return [self._take(name) for name in names]
         return []
 
-    def close(self, fields: Fields) -> None:
+    def close(self, fields: Fields, left_out: tuple[str, ...]) -> None:
         """Raise UnsupportedModel for tensors that nobody took."""
-        left = sorted(n for n in self._left if not any(fnmatchcase(f".{n}", one) for one in LEFT_OUT))
+        patterns = (*LEFT_OUT, *left_out)
+        left = sorted(n for n in self._left if not any(fnmatchcase(f".{n}", f"*.{one}") for one in patterns))
         if left:
             more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
             shape, count = list(self._file.tensors[left[0]].shape), fields.axes["L"]

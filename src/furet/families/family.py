@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from furet.families.reshape import Reshape
 
 Norm = Literal["rms", "layer"]
+Kind = Literal["decoder", "encoder", "answer"]
 EPSILON: dict[Norm, str] = {
     "rms": "attention.layer_norm_rms_epsilon",
     "layer": "attention.layer_norm_epsilon",
@@ -51,6 +52,9 @@ class Family(ABC):
     ignored         GGUF keys that need not be read: {key: reason}
     words           its own words of `config.json`, beyond those that all share; see `furet.families.hugging_face`
     reshapes        its own ways from a Hugging Face tensor to the GGUF one, beyond `furet.families.reshape`
+    left_out        patterns of Hugging Face tensors that the model does not need
+    kind            decoder: gives logits of the next token. encoder: what each token has become. answer: first reads
+                    a text as a whole, with `encode`, then gives logits of the next token of an answer to it
     context         tokens that it is loaded for; the trained ones until the engine says otherwise
     """
 
@@ -58,7 +62,9 @@ class Family(ABC):
     model_types: ClassVar[tuple[str, ...]] = ()
     tensors: ClassVar[tuple[Row, ...]]
     ignored: ClassVar[Mapping[str, str]] = {}
+    kind: ClassVar[Kind] = "decoder"
     words: ClassVar[str] = ""
+    left_out: ClassVar[tuple[str, ...]] = ()
     reshapes: ClassVar[Mapping[str, Reshape]] = {}
 
     def __init__(self, config: Any, weights: SimpleNamespace) -> None:
@@ -74,6 +80,10 @@ class Family(ABC):
     @abstractmethod
     def forward(self, op: Ops[X]) -> X:
         """What a step gives for the wanted rows. -> [R, V]"""
+
+    def encode(self, op: Ops[X]) -> X:
+        """Read the text that is answered; only of kind "answer"."""
+        raise NotImplementedError
 
     def norm(self, op: Ops[X], x: X, weight: Tensor, bias: Tensor | None = None) -> X:
         """The family's kind of norm. [T, C] -> [T, C]"""

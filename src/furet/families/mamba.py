@@ -36,7 +36,7 @@ class Mamba(Decoder):
     model_types = ("mamba",)
     tensors = table("""
         name                      hugging face                                        shape    floor
-        token_embd                backbone.embeddings,backbone.embedding              V C      q6_k
+        token_embd                backbone.embeddings,embedding                       V C      q6_k
         blk.{i}.attn_norm         backbone.layers.{i}.norm                            C        f32
         blk.{i}.ssm_in            backbone.layers.{i}.mixer.in_proj                   2*N C    any
         blk.{i}.ssm_conv1d        backbone.layers.{i}.mixer.conv1d|flat               N W      f32

@@ -115,13 +115,20 @@ def _row(name: str, hugging_face: str, *rest: str) -> Row:
     reshape, _, axis = how.partition(":")
     return Row(
         name=_full(name.removesuffix("?")),
-        hugging_face=() if names == "-" else tuple(map(_full, names.split(","))),
+        hugging_face=() if names == "-" else tuple(map(_full, _alternatives(names))),
         reshape=reshape,
         axis=axis,
         shape=tuple(shape),
         floor=None if floor == "any" else TensorType[floor.upper()],
         optional=name.endswith("?"),
     )
+
+
+def _alternatives(names: str) -> list[str]:
+    """mlp.wi,wi_1 stands for mlp.wi and mlp.wi_1: what has no dot replaces the last part of the first."""
+    first, *others = names.split(",")
+    parent = first.rpartition(".")[0]
+    return [first, *(other if "." in other else f"{parent}.{other}" for other in others)]
 
 
 def _take(left: dict[str, Tensor], row: Row, layer: int, fields: Fields) -> Tensor | None:

@@ -105,7 +105,10 @@ class Ops(Protocol[X]):
         """x @ weight.T + bias. [T, N], [M, N], [M] -> [T, M]"""
 
     def affine(self, x: X, weight: Tensor | None = None, bias: Tensor | None = None) -> X:
-        """x * weight + bias, value by value. [T, N], [N], [N] -> [T, N]"""
+        """x * weight + bias, value by value. [T, N], [N], [N] -> [T, N]
+
+        Of a table, [rows, N], the first row.
+        """
 
     def activate(self, x: X, function: Activation) -> X:
         """The function of every value. [T, N] -> [T, N]"""

@@ -144,8 +144,8 @@ class Reference:
         return y if bias is None else y + self._stored(bias)
 
     def affine(self, x: Floats, weight: Tensor | None = None, bias: Tensor | None = None) -> Floats:
-        y = x if weight is None else x * self._stored(weight).reshape(-1)
-        return y if bias is None else y + self._stored(bias).reshape(-1)
+        y = x if weight is None else x * self._stored(weight).reshape(-1, x.shape[1])[0]
+        return y if bias is None else y + self._stored(bias).reshape(-1, x.shape[1])[0]
 
     def activate(self, x: Floats, function: Activation) -> Floats:
         return FUNCTIONS[function](x)
