@@ -126,7 +126,7 @@ def test_quantised_block_with_a_scale_of_nan_is_refused() -> None:
         check_finite(made)
 
 
-@pytest.mark.parametrize("architecture", known_architectures())
+@pytest.mark.parametrize("architecture", ["llama", "qwen2"])
 @pytest.mark.parametrize("byteorder", ["little", "big"])
 def test_a_file_holds_what_was_in_memory(tmp_path: Path, architecture: str, byteorder: Any) -> None:
     made = tiny.model(architecture, types="Q8_0", tokenizer=True)
