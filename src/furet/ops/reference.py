@@ -127,7 +127,7 @@ class Reference:
     def layer_norm(
         self, x: Floats, weight: Tensor, bias: Tensor | None, eps: float, groups: int = 1
     ) -> Floats:
-        parts = x.reshape(len(x), groups, -1)
+        parts = x.reshape(len(x), groups, x.shape[1] // groups)
         centred = parts - parts.mean(axis=-1, keepdims=True)
         normed = centred / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + eps)
         repeats = x.shape[1] // weight.shape[0]
@@ -135,7 +135,7 @@ class Reference:
         return y if bias is None else y + np.tile(self._stored(bias), repeats)
 
     def l2_norm(self, x: Floats, heads: int, eps: float) -> Floats:
-        parts = x.reshape(len(x), heads, -1)
+        parts = x.reshape(len(x), heads, x.shape[1] // heads)
         size: Floats = np.sqrt((parts * parts).sum(axis=-1, keepdims=True))
         return np.asarray(parts / np.maximum(size, eps)).reshape(x.shape)
 
@@ -164,7 +164,7 @@ class Reference:
         return x[:, first : first + count]
 
     def head_dot(self, a: Floats, b: Floats, heads: int) -> Floats:
-        products = (a * b).reshape(len(a), heads, -1)
+        products = (a * b).reshape(len(a), heads, a.shape[1] // heads)
         return np.broadcast_to(products.sum(axis=-1, keepdims=True), products.shape).reshape(a.shape)
 
     def rows(self, x: Floats) -> Floats:
