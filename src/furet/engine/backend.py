@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from furet.engine.steps import StepSizes, step_sizes
+
 if TYPE_CHECKING:
     from furet import _core
+    from furet.convert import ModelFile
     from furet.engine.plan import Settings
     from furet.families.family import Family
-    from furet.files.gguf import GGUF
-    from furet.ops import Source, Tensor
+    from furet.ops import Ops, Source, Tensor
+    from furet.ops.native import Compiled
+    from furet.ops.values import Value
 
 
 class Cache(Protocol):
@@ -34,7 +38,7 @@ class Cache(Protocol):
 class Backend(Protocol):
     """A model that steps; one step at a time.
 
-    vocab       V, width of a row of logits
+    vocab       V, width of a row of logits; of an encoder C
     max_tokens  of one step
     max_rows    of logits of one step
     """
@@ -49,13 +53,16 @@ class Backend(Protocol):
     def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
         """Append tokens to a cache; logits of those from `first_row` on go into out. [T] -> [R, V]"""
 
+    def read(self, tokens: Sequence[int], cache: Any) -> None:
+        """Have the encoder read the text that an answer is to; the cache then holds no other tokens."""
 
-def compile_backend(decoder: Family, file: GGUF, settings: Settings, context: int) -> Backend:
+
+def compile_backend(model: Family, file: ModelFile, settings: Settings, context: int) -> Backend:
     """The backend that the settings name, ready to step."""
-    chunk = min(settings.chunk, context)
+    sizes = step_sizes(model.kind, settings.chunk, context)
     if settings.backend == "reference":
-        return ReferenceBackend(decoder, file, chunk)
-    return NativeBackend(decoder, file, chunk, settings)
+        return ReferenceBackend(model, file, sizes)
+    return NativeBackend(model, file, sizes, settings)
 
 
 class NativeBackend:
@@ -65,33 +72,47 @@ class NativeBackend:
     goes; without `repack` they stay in the mapped file. Rows of the embedding are read as they are needed.
     """
 
-    def __init__(self, decoder: Family, file: GGUF, chunk: int, settings: Settings) -> None:
+    def __init__(self, model: Family, file: ModelFile, sizes: StepSizes, settings: Settings) -> None:
         from furet import _core
-        from furet.engine.plan import LOGITS_ROWS
-        from furet.ops.native import compile
 
         self._file = file
         self._pool = _core.Pool(settings.threads)
-        self._rows = StepRows(file, chunk)
-        self._compiled = compile(
-            decoder.forward,
-            file,
-            max_tokens=chunk,
-            max_rows=min(LOGITS_ROWS, chunk),
-            pack=self._pack if settings.repack else _leave,
-            table=self._rows.table,
-        )
+        self._pack_weights = settings.repack
+        self._reader = self._compile(model.encode, sizes.source, 1) if sizes.source else None
+        self._rows, self._compiled = self._compile(model.forward, sizes.tokens, sizes.rows)
+        self._source_room = sizes.source
         self.vocab = self._compiled.vocab
-        self.max_tokens = self._compiled.max_tokens
-        self.max_rows = self._compiled.max_rows
+        self.max_tokens = sizes.tokens
+        self.max_rows = sizes.rows
 
     def new_cache(self, capacity: int) -> Cache:
-        return self._compiled.new_cache(capacity)
+        return self._compiled.new_cache(capacity, self._source_room)
 
     def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
         self._rows.read(tokens)
         places = np.arange(len(tokens), dtype=np.int32)
         self._compiled.program.step(self._pool, places, [(cache, len(tokens))], places[first_row:], out)
+
+    def read(self, tokens: Sequence[int], cache: Any) -> None:
+        assert self._reader is not None, "only a model with an encoder reads"
+        rows, compiled = self._reader
+        rows.read(tokens)
+        places = np.arange(len(tokens), dtype=np.int32)
+        nothing = np.empty((0, compiled.vocab), np.float32)
+        cache.truncate(0)
+        compiled.program.step(self._pool, places, [(cache, len(tokens))], places[:0], nothing)
+        cache.truncate(0)
+
+    def _compile(
+        self, forward: Callable[[Ops[Value]], Value], max_tokens: int, max_rows: int
+    ) -> tuple[StepRows, Compiled]:
+        from furet.ops.native import compile
+
+        rows = StepRows(self._file, max_tokens)
+        pack = self._pack if self._pack_weights else _leave
+        return rows, compile(
+            forward, self._file, max_tokens=max_tokens, max_rows=max_rows, pack=pack, table=rows.table
+        )
 
     def _pack(self, name: str, weight: _core.Weight) -> None:
         if weight.pack(self._pool):
@@ -104,7 +125,7 @@ class StepRows:
     A program made over these tables takes places in the step for token ids.
     """
 
-    def __init__(self, file: GGUF, max_tokens: int) -> None:
+    def __init__(self, file: ModelFile, max_tokens: int) -> None:
         self._file = file
         self._max_tokens = max_tokens
         self._tables: list[tuple[Tensor, NDArray[np.uint8]]] = []  # [max_tokens, row bytes] each
@@ -136,14 +157,13 @@ def _leave(name: str, weight: _core.Weight) -> None:
 class ReferenceBackend:
     """The NumPy interpreter: slow, float64, the answer by definition."""
 
-    def __init__(self, decoder: Family, source: Source, chunk: int) -> None:
+    def __init__(self, model: Family, source: Source, sizes: StepSizes) -> None:
         from furet.ops.reference import decoder as decoded
 
-        self._forward = decoder.forward
+        self._model = model
         self._decode = decoded(source)
-        self.vocab = decoder.config.vocab
-        self.max_tokens = chunk
-        self.max_rows = chunk
+        self.vocab = model.config.width if model.kind == "encoder" else model.config.vocab
+        self.max_tokens = self.max_rows = sizes.tokens
 
     def new_cache(self, capacity: int) -> Cache:
         from furet.ops.reference import Cache as ReferenceCache
@@ -154,4 +174,11 @@ class ReferenceBackend:
         from furet.ops.reference import step
 
         rows = np.arange(first_row, len(tokens))
-        out[:] = step(self._forward, self._decode, tokens, [(cache, len(tokens))], rows)
+        out[:] = step(self._model.forward, self._decode, tokens, [(cache, len(tokens))], rows)
+
+    def read(self, tokens: Sequence[int], cache: Any) -> None:
+        from furet.ops.reference import step
+
+        cache.truncate(0)
+        step(self._model.encode, self._decode, tokens, [(cache, len(tokens))], [])
+        cache.truncate(0)

@@ -46,6 +46,7 @@ class Task:
 
     limit   tokens that it may have at most
     ends    tokens that end it
+    source  the text that is answered, for a model with an encoder; the prompt is then what an answer begins with
     """
 
     prompt: list[int]
@@ -53,6 +54,7 @@ class Task:
     limit: int
     ends: frozenset[int]
     progress: Progress | None = None
+    source: list[int] | None = None
 
 
 def generate(
@@ -61,7 +63,7 @@ def generate(
     """The pieces of an answer; what else there is to know about it goes into the draft."""
     request, tokens = task.request, list(task.prompt)
     stops = StopStrings(request.stops)
-    turn = _Turn(model, draft, task.progress)
+    turn = _Turn(model, draft, task.progress, task.source)
     try:
         if not turn.start(tokens):
             return
@@ -96,10 +98,13 @@ def generate(
 class _Turn:
     """A request's work on sessions: the logits that follow its tokens, and the time that they took."""
 
-    def __init__(self, model: Runner, draft: Draft, progress: Progress | None) -> None:
+    def __init__(
+        self, model: Runner, draft: Draft, progress: Progress | None, source: list[int] | None
+    ) -> None:
         self._model = model
         self._draft = draft
         self._progress = progress
+        self._source = source
         self._lease: Lease | None = None
         self._row = np.empty((1, model.vocab), dtype=np.float32)
         self.logits: NDArray[np.float32] = self._row[0]
@@ -140,14 +145,18 @@ class _Turn:
         assert self._lease.session is not None
         held = min(self._lease.session.common(tokens), len(tokens) - 1)
         began = perf_counter()
-        if not self._lease.session.fill(tokens, self._row, self._between(self._lease, len(tokens))):
+        between = self._between(self._lease, len(tokens))
+        if not self._lease.session.fill(tokens, self._row, between, self._source):
             return False
         took = perf_counter() - began
         if not prefill:
             self._count_decode(took)
             return True
         self._draft.timings = replace(
-            self._draft.timings, prefill_tokens=len(tokens) - held, cached_tokens=held, prefill_seconds=took
+            self._draft.timings,
+            prefill_tokens=len(tokens) - held + len(self._source or ()),
+            cached_tokens=held,
+            prefill_seconds=took,
         )
         if self._progress is not None:
             self._progress(len(tokens), len(tokens))

@@ -33,14 +33,14 @@ def header(ref: str | Path) -> Iterator[Header]:
 
     raises  NotFound, BadRequest, DownloadFailed, ModelFileError, UnsupportedModel
     """
-    from furet.files.gguf import open_gguf
+    from furet.convert import open_model
     from furet.files.store import find, open_remote
 
     path = find(str(ref))
     if path is None:
         yield remote_header(open_remote(str(ref)))
         return
-    with open_gguf(path) as model:
+    with open_model(path) as model:
         yield model
 
 

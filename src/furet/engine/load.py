@@ -14,18 +14,22 @@ from furet.engine.plan import CHUNK, BackendName, Plan, make_plan, require_fit, 
 from furet.errors import ModelFileError
 
 if TYPE_CHECKING:
-    from furet.families.decoder import Config
-    from furet.files.gguf import GGUF
+    from furet.convert import ModelFile
+    from furet.families.family import Config, Kind
     from furet.files.store import Progress
     from furet.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The parts of a model. Closing `file` ends their use."""
+    """The parts of a model. Closing `file` ends their use.
 
-    file: GGUF
+    kind    what the family's models give
+    """
+
+    file: ModelFile
     config: Config
+    kind: Kind
     plan: Plan
     backend: Backend
     tokenizer: Tokenizer
@@ -47,26 +51,27 @@ def open_model(
     progress: Progress | None = None,
 ) -> Loaded:
     """The parts of the model that `ref` names; the parameters are those of `furet.load`."""
+    from furet.convert import open_model as open_file
     from furet.families import read_model
     from furet.families.finite import check_finite
-    from furet.files.gguf import open_gguf
     from furet.files.store import resolve
     from furet.text.from_gguf import tokenizer_from_metadata
 
     wanted = settings(context, sequences, chunk, threads, backend, repack, reserve)
     limit = budget(memory)
     path = resolve(str(ref), progress=progress, offline=offline)
-    file = open_gguf(path)
+    file = open_file(path)
     try:
-        decoder = read_model(file, path)
-        plan = make_plan(file, decoder, wanted, limit)
+        model = read_model(file, path)
+        plan = make_plan(file, model, wanted, limit)
+        model.context = plan.context
         require_fit(plan, path.name)
         check_finite(file, path)
         with _naming(path):
             tokenizer = tokenizer_from_metadata(file.metadata)
         trim()  # the vocabulary of a new model is built from several times its size
-        compiled = compile_backend(decoder, file, wanted, plan.context)
-        return Loaded(file, decoder.config, plan, compiled, tokenizer, wanted.threads)
+        compiled = compile_backend(model, file, wanted, plan.context)
+        return Loaded(file, model.config, model.kind, plan, compiled, tokenizer, wanted.threads)
     except BaseException:
         file.close()
         raise

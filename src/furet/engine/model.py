@@ -17,6 +17,7 @@ from furet.engine.leases import Leases
 from furet.engine.memory import budget, readable
 from furet.engine.request import Options, Request
 from furet.engine.session import Session
+from furet.engine.steps import LONGEST
 from furet.engine.stream import Draft, Stream
 from furet.errors import BadRequest, ContextOverflow, DoesNotFit, ModelFileError
 from furet.sample.draws import fresh_seed
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 
     from furet.engine.load import Loaded
     from furet.engine.plan import Plan
-    from furet.families.decoder import Config
+    from furet.families.family import Config, Kind
     from furet.text.tokenizer import Tokenizer
 
 Prompt = str | Sequence[int]
+Vectors = NDArray[np.float32]
 ROOM_FOR_LOGITS = 64 << 20  # bytes of logits that are handed out without asking what the machine leaves
 
 
@@ -41,6 +43,8 @@ class Model:
 
     path        its (first) file
     config      sizes and constants
+    kind        what it gives: a "decoder" continues a text, an "encoder" embeds texts, an "answer" model has both
+                halves: one reads a text, the other answers it
     memory      the plan it was loaded by
     notes       what was decided on the caller's behalf, for people
     context     tokens of prompt and answer together
@@ -55,6 +59,7 @@ class Model:
         self._closed = False
         self._steps = Lock()
         self.config: Config = loaded.config
+        self.kind: Kind = loaded.kind
         self.memory: Plan = loaded.plan
         self.notes: tuple[str, ...] = loaded.plan.notes
         self.context = loaded.plan.context
@@ -96,31 +101,42 @@ class Model:
         """As `generate`, but piece by piece as the answer is made; nothing runs before the first."""
         return self.answer(self.tokens(prompt), Request(**options), progress=progress)
 
-    def logits(self, tokens: Prompt) -> NDArray[np.float32]:
+    def logits(self, tokens: Prompt, *, source: Prompt | None = None) -> NDArray[np.float32]:
         """The logits that follow each token. [T] -> [T, V]
 
+        source  the text that the tokens are an answer to, for a model with an encoder
         raises  as `generate`; DoesNotFit when the machine does not leave the memory for them
         """
+        self._require_kind("decoder", "answer")
+        if (source is not None) != (self.kind == "answer"):
+            raise BadRequest("source: wanted for a model that answers a text, and for no other")
         ids = self.tokens(tokens)
         self._require_room(len(ids))
         self._require_memory(4 * len(ids) * self.vocab)
-        out = np.empty((len(ids), self.vocab), dtype=np.float32)
-        self.check()
-        lease = self.leases.take(ids)
-        assert lease is not None and lease.session is not None, "nobody can cancel it"
-        try:
-            lease.session.fill_all(ids, out)
-        finally:
-            self.leases.give_back(lease)
-        self.check_logits(out)
-        return out
+        return self._outputs(ids, None if source is None else self._source(self.tokens(source)))
+
+    def embed(self, texts: Prompt | Sequence[str], *, normalise: bool = True, truncate: bool = False) -> Vectors:
+        """What each text means, as a vector. -> [texts, C] float32; of a single text [C]
+
+        texts       one text or several, or the token ids of one
+        normalise   to length 1, so that a dot product is the cosine
+        truncate    cut texts that are longer than the context; otherwise they are refused
+        raises      BadRequest for a model that is no encoder; ContextOverflow
+        """
+        self._require_kind("encoder")
+        several = not isinstance(texts, str) and all(isinstance(text, str) for text in texts)
+        vectors = [self._embedded(text, truncate) for text in (texts if several else [texts])]
+        found = np.array(vectors, dtype=np.float64).reshape(len(vectors), self.vocab)
+        if normalise:
+            found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+        return found.astype(np.float32) if several else found[0].astype(np.float32)
 
     def tokens(self, prompt: Prompt) -> list[int]:
         """The token ids of a prompt, checked; an empty prompt is the BOS token.
 
         raises  BadRequest for ids outside the vocabulary, and for an empty prompt of a model without BOS
         """
-        ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else _ids(prompt, self.vocab)
+        ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else _ids(prompt, self.config.vocab)
         if ids:
             return ids
         if self.tokenizer.bos_id is None:
@@ -143,12 +159,16 @@ class Model:
         continuing  a space that the answer begins with belongs to it
         finished    called with the answer however it ended, once it was begun
         """
-        room = self._require_room(len(prompt))
+        self._require_kind("decoder", "answer")
+        source = self._source(prompt) if self.kind == "answer" else None
+        begins = prompt if source is None else [self.config.start]  # type: ignore[attr-defined]
+        room = self._require_room(len(begins))
         self.check()
         seed = request.seed if request.seed is not None else self._seed
         draft = Draft(len(prompt), fresh_seed() if seed is None else int(seed), request.logprobs is not None)
         task = Task(
-            prompt=prompt,
+            prompt=begins,
+            source=source,
             request=request,
             limit=room if request.max_tokens is None else min(room, int(request.max_tokens)),
             ends=frozenset() if request.ignore_eos else self.tokenizer.stop_ids | ends,
@@ -194,6 +214,41 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model {self.path.name}: context of {self.context} tokens, {readable(self.memory.total)}>"
+
+    def _outputs(self, ids: list[int], source: list[int] | None = None) -> NDArray[np.float32]:
+        """What a step gives for every token. [T] -> [T, V], of an encoder [T, C]"""
+        out = np.empty((len(ids), self.vocab), dtype=np.float32)
+        self.check()
+        lease = self.leases.take(ids)
+        assert lease is not None and lease.session is not None, "nobody can cancel it"
+        try:
+            lease.session.fill_all(ids, out, source)
+        finally:
+            self.leases.give_back(lease)
+        self.check_logits(out)
+        return out
+
+    def _embedded(self, text: Any, truncate: bool) -> NDArray[np.float64]:
+        """The vector of one text, of any length. -> [C]"""
+        ids = self.tokens(text)
+        if truncate and len(ids) > self.context:
+            ids = [*ids[: self.context - 1], ids[-1]]  # the last one ends the text
+        self._require_room(len(ids))
+        rows = self._outputs(ids).astype(np.float64)
+        pooling = self.config.pooling  # type: ignore[attr-defined]
+        return np.asarray(rows.mean(axis=0) if pooling == "mean" else rows[0 if pooling == "first" else -1])
+
+    def _source(self, prompt: list[int]) -> list[int]:
+        """The tokens of a text that the encoder has room for; ContextOverflow for a longer one."""
+        room = min(self.context, LONGEST)
+        if len(prompt) > room:
+            raise ContextOverflow(f"the text has {len(prompt)} tokens, the encoder reads {room}", "shorten it")
+        return prompt
+
+    def _require_kind(self, *kinds: str) -> None:
+        if self.kind not in kinds:
+            can = {"encoder": "embeds texts: use `embed`", "decoder": "continues texts: use `generate`"}
+            raise BadRequest(f"this model {can.get(self.kind, 'answers texts: use `generate`')}")
 
     def _require_room(self, prompt_tokens: int) -> int:
         """Tokens that an answer may have; ContextOverflow when there are none."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from furet.engine.memory import Budget, budget, readable
 from furet.engine.overhead import runtime_bytes, tokenizer_bytes
+from furet.engine.steps import LONGEST, StepSizes, step_sizes
 from furet.engine.threads import default_threads
 from furet.errors import BadRequest, DoesNotFit
 from furet.sample.settings import whole
@@ -21,6 +22,7 @@ from furet.sample.settings import whole
 if TYPE_CHECKING:
     from furet.families.family import Family
     from furet.ops import Header
+    from furet.ops.dry import Needs
 
 BackendName = Literal["native", "reference"]
 
@@ -28,7 +30,6 @@ USUAL_CONTEXT = 4096  # tokens, unless the caller says more; longer ones cost me
 LEAST_CONTEXT = 256  # tokens; a model that fits only with less is refused, unless the caller asked for that
 CONTEXT_STEP = 64  # tokens; what fits is rounded down to a multiple, the block of the KV cache
 CHUNK = 128  # tokens of a prefill step
-LOGITS_ROWS = 16  # tokens of a step that wants the logits of every token
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,13 @@ def plan(
         return make_plan(found, read_model(found, ref), wanted, limit)
 
 
-def make_plan(header: Header, decoder: Family, wanted: Settings, limit: Budget) -> Plan:
+def make_plan(header: Header, model: Family, wanted: Settings, limit: Budget) -> Plan:
     """The plan of a model; without a wish, the context is cut to what fits."""
-    trained = decoder.config.context
+    trained = model.config.context if model.kind == "decoder" else min(model.config.context, LONGEST)
     context = wanted.context or min(trained, USUAL_CONTEXT)
-    rows = _rows(header, decoder, replace(wanted, context=context))
+    if model.kind != "decoder":
+        context = min(context, trained)
+    rows = _rows(header, model, replace(wanted, context=context))
     largest = _largest_context(rows, context, limit, trained)
     notes = []
     if wanted.context is None and sum(rows.values()) > limit.bytes and largest >= LEAST_CONTEXT:
@@ -146,7 +149,7 @@ def make_plan(header: Header, decoder: Family, wanted: Settings, limit: Budget) 
             f"{readable(limit.bytes)}"
         )
         context = largest
-        rows = _rows(header, decoder, replace(wanted, context=context))
+        rows = _rows(header, model, replace(wanted, context=context))
     if context > trained:
         notes.append(f"the context of {context} tokens exceeds the {trained} that the model was trained for")
     return Plan(
@@ -182,26 +185,17 @@ def require_fit(plan: Plan, name: str) -> None:
     )
 
 
-def _rows(header: Header, decoder: Family, wanted: Settings) -> dict[str, int]:
-    from furet.ops.dry import needs
-
+def _rows(header: Header, model: Family, wanted: Settings) -> dict[str, int]:
     assert wanted.context is not None
-    chunk = min(wanted.chunk, wanted.context)
-    max_rows = min(LOGITS_ROWS, chunk)
-    need = needs(
-        decoder.forward,
-        context=wanted.context,
-        sequences=wanted.sequences,
-        max_tokens=chunk,
-        max_rows=max_rows,
-        threads=wanted.threads,
-    )
+    sizes = step_sizes(model.kind, wanted.chunk, wanted.context)
+    need = _needs(model, wanted, sizes)
+    # Generation holds one row of logits; `Model.logits` writes them into its caller's array.
+    logits = need.logits if model.kind == "encoder" else need.logits // sizes.rows
     rows = {
         "weights": need.weights - need.looked_up + need.copies,
         "KV cache": need.cache,
-        # Generation holds one row of logits; `Model.logits` writes them into its caller's array.
-        "activations": need.arena + need.scratch + need.logits // max_rows,
-        "tokenizer": tokenizer_bytes(decoder.config.vocab),
+        "activations": need.arena + need.scratch + logits,
+        "tokenizer": tokenizer_bytes(model.config.vocab),
         "runtime": runtime_bytes(wanted.threads),
     }
     if need.states:
@@ -209,11 +203,38 @@ def _rows(header: Header, decoder: Family, wanted: Settings) -> dict[str, int]:
     if wanted.reserve:
         rows["program"] = wanted.reserve
     if wanted.backend == "reference":  # float64 for float16, and every weight decoded to float32
-        sizes = [prod(tensor.shape) for tensor in header.tensors.values()]
+        values = [prod(tensor.shape) for tensor in header.tensors.values()]
+        scores = 8 * sizes.tokens * wanted.context * getattr(model.config, "heads", 1)
         rows["KV cache"] *= 4
-        rows["activations"] = 8 * max(sizes) + 8 * chunk * wanted.context * decoder.config.heads
-        rows["decoded weights"] = 4 * sum(sizes)
+        rows["activations"] = 8 * max(values) + scores
+        rows["decoded weights"] = 4 * sum(values)
     return rows
+
+
+def _needs(model: Family, wanted: Settings, sizes: StepSizes) -> Needs:
+    """What the model's programs need; an encoder has one of its own, with weights and an arena of its own."""
+    from furet.ops.dry import needs
+
+    assert wanted.context is not None
+    need = needs(
+        model.forward,
+        context=wanted.context,
+        memory=sizes.source,
+        sequences=wanted.sequences,
+        max_tokens=sizes.tokens,
+        max_rows=sizes.rows,
+        threads=wanted.threads,
+    )
+    if not sizes.source:
+        return need
+    read = needs(model.encode, context=0, max_tokens=sizes.source)
+    return replace(
+        need,
+        weights=need.weights + read.weights,
+        looked_up=need.looked_up + read.looked_up,
+        copies=need.copies + read.copies,
+        arena=need.arena + read.arena,
+    )
 
 
 def _largest_context(rows: Mapping[str, int], context: int, limit: Budget, trained: int) -> int:

@@ -22,6 +22,7 @@ class Session:
         self._steps = steps  # a backend runs one step at a time
         self._cache: Cache = backend.new_cache(capacity)
         self._tokens: list[int] = []
+        self._source: list[int] | None = None  # what its encoder has read
 
     @property
     def tokens(self) -> list[int]:
@@ -52,12 +53,16 @@ class Session:
         tokens: Sequence[int],
         out: NDArray[np.float32],
         between: Callable[[int], bool] = lambda done: True,
+        source: list[int] | None = None,
     ) -> bool:
         """Make these the tokens held, in steps, keeping what is there; logits of the last into out [1, V].
 
         between     called before each step with the tokens held so far; False gives up
+        source      the text that they are an answer to, for a model with an encoder
         returns     whether it came to the end
         """
+        if source is not None:
+            self.read(source)
         # The last token is computed again even when it is held: its logits were not kept.
         start = self.truncate(min(self.common(tokens), len(tokens) - 1))
         for at in range(start, len(tokens), self._backend.max_tokens):
@@ -67,8 +72,20 @@ class Session:
             self.extend(part, out if at + len(part) == len(tokens) else out[:0])
         return True
 
-    def fill_all(self, tokens: Sequence[int], out: NDArray[np.float32]) -> None:
+    def read(self, source: list[int]) -> None:
+        """Have the encoder read a text, unless it is what it has read last."""
+        if source != self._source:
+            with self._steps:
+                self._source = None
+                self._backend.read(source, self._cache)
+                self._source = list(source)
+
+    def fill_all(
+        self, tokens: Sequence[int], out: NDArray[np.float32], source: list[int] | None = None
+    ) -> None:
         """Make these the tokens held and write the logits of every one. [T] -> [T, V]"""
+        if source is not None:
+            self.read(source)
         self.truncate(0)
         size = min(self._backend.max_tokens, self._backend.max_rows)
         for at in range(0, len(tokens), size):

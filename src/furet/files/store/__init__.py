@@ -56,7 +56,9 @@ def resolve(ref: str, *, progress: Progress | None = None, offline: bool | None 
 
 
 def find(ref: str) -> Path | None:
-    """The file a reference names if it is on this machine, else None. Opens no socket.
+    """The file, or folder with a config.json, that a reference names if it is on this machine, else None.
+
+    Opens no socket.
 
     Without a quant, any complete model of the repository will do, the preferred one first.
     raises  BadRequest for a malformed reference or a directory, NotFound for an unknown alias
@@ -154,8 +156,8 @@ def open_remote(ref: str) -> RemoteFile:
 
 def _find(source: Source) -> Path | None:
     if isinstance(source, LocalFile):
-        if source.path.is_dir():
-            raise BadRequest(f"{source.path} is a directory, not a model file", _files_in(source.path))
+        if source.path.is_dir() and not (source.path / "config.json").is_file():
+            raise BadRequest(f"{source.path} is a directory without config.json, no model", _files_in(source.path))
         return source.path if source.path.exists() else None
     records = hub_cache.matching(source) if isinstance(source, HubModel) else pypi.matching(source)
     return records[0].path if records else None
