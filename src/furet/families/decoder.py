@@ -20,6 +20,8 @@ class Config(family.Config):
 
     activation      the function of its feed-forward layers
     window          how many positions a token sees; 0: all
+    period          every so manieth layer sees all, whatever the window; 0: none does
+    given_scale     what attention scores are multiplied by; 0: 1 / sqrt(D)
     experts, used   of a mixture of experts: how many there are (E), and how many a token meets
     """
 
@@ -30,13 +32,19 @@ class Config(family.Config):
     rope: Rope
     activation: Activation = "silu"
     window: int = 0
+    period: int = 0
+    given_scale: float = 0.0
     experts: int = 0
     used: int = 0
 
     @property
     def scale(self) -> float:
         """What attention scores are multiplied by."""
-        return 1.0 / sqrt(self.head_dim)
+        return self.given_scale or 1.0 / sqrt(self.head_dim)
+
+    def window_of(self, layer: int) -> int:
+        """How many positions a token sees in a layer; 0: all."""
+        return 0 if self.period and (layer + 1) % self.period == 0 else self.window
 
 
 class Decoder(Family):
@@ -119,6 +127,7 @@ def read_config(
         eps=f.number(EPSILON[norm]),
         rope=read_rope(f, head_dim, context, style, long),
         activation=_activation(f, activation),
+        given_scale=f.number("attention.scale", 0.0),
     )
 
 

@@ -112,12 +112,15 @@ def long_rope_factors(words: Words) -> dict[str, Floats]:
     }
 
 
-def settings_of(words: Words) -> dict[str, Any]:
-    """`rope_parameters`, or what stood for it before: `rope_scaling` with `rope_theta`."""
+def settings_of(words: Words, kind: str = "full_attention") -> dict[str, Any]:
+    """`rope_parameters`, or what stood for it before: `rope_scaling` with `rope_theta`.
+
+    kind    of layers, where each has its own
+    """
     found = words.peek("rope_parameters") or words.peek("rope_scaling") or {}
     if not isinstance(found, Mapping):
         raise words.unsupported(f"rope_scaling is {found!r:.80}, wanted a table")
-    settings = dict(found)
+    settings = dict(found.get(kind, found))
     if words.peek("rope_theta") is not None:
         settings.setdefault("rope_theta", words.peek("rope_theta"))
     return settings
