@@ -26,8 +26,10 @@ using furet::Style;
 
 template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using MaybeFloats = std::optional<In<float>>;
 using Heads = std::vector<std::pair<int, int>>;
 
+using furet::Function;
 using furet::require;
 
 template <class T> T one_of(const std::string& name, std::initializer_list<std::pair<const char*, T>> table, const char* what) {
@@ -38,6 +40,11 @@ template <class T> T one_of(const std::string& name, std::initializer_list<std::
 
 Kind kind_of(const std::string& name) { return one_of<Kind>(name, {{"f32", Kind::F32}, {"q8", Kind::Q8}, {"out", Kind::Out}}, "kind"); }
 Rows rows_of(const std::string& name) { return one_of<Rows>(name, {{"tokens", Rows::Tokens}, {"rows", Rows::Rows}}, "rows"); }
+Function function_of(const std::string& name) {
+    return one_of<Function>(name, {{"silu", Function::Silu}, {"gelu", Function::Gelu}, {"gelu_tanh", Function::GeluTanh},
+        {"relu", Function::Relu}, {"sigmoid", Function::Sigmoid}, {"tanh", Function::Tanh}, {"exp", Function::Exp},
+        {"softplus", Function::Softplus}, {"scale", Function::Scale}, {"soft_cap", Function::SoftCap}, {"clamp", Function::Clamp}}, "function");
+}
 Style style_of(const std::string& name) { return one_of<Style>(name, {{"interleaved", Style::Interleaved}, {"halves", Style::Halves}}, "style"); }
 
 const furet::TypeInfo& readable(int id) {
@@ -47,6 +54,7 @@ const furet::TypeInfo& readable(int id) {
 }
 
 furet::Floats copy(const In<float>& x) { return furet::Floats(x.data(), x.data() + x.size()); }
+furet::Floats copy(const MaybeFloats& x) { return x ? copy(*x) : furet::Floats(); }
 
 // A weight keeps the Python array alive, or owns its packed copy; programs copy the view and hold on to the object.
 struct PyWeight {
@@ -89,9 +97,9 @@ struct PyProgram {
         return nb::cast<PyWeight&>(weight).view;
     }
 
-    void embed(nb::handle weight, int out) {
-        require(!nb::cast<PyWeight&>(weight).packed, "embed: a packed weight has no rows to look up");
-        program.add(furet::Embed{keep(weight), out});
+    const furet::Weight& keep_rows(nb::handle weight) {
+        require(!nb::cast<PyWeight&>(weight).packed, "a packed weight has no rows to look up");
+        return keep(weight);
     }
 
     int buffer(int64_t width, const std::string& kind, const std::string& rows, int64_t offset, int64_t each) {
@@ -193,18 +201,25 @@ NB_MODULE(_core, m) {
         .def(nb::init<int64_t, int64_t, int64_t>(), "max_tokens"_a, "max_rows"_a, "arena_bytes"_a)
         .def("buffer", &PyProgram::buffer, "width"_a, "kind"_a, "rows"_a, "offset"_a, "each"_a = 1)
         .def("rope_table", [](PyProgram& p, In<double> f, double magnitude) { return p.program.rope_table({f.data(), f.data() + f.size()}, magnitude); }, "inverse_frequencies"_a, "magnitude"_a)
-        .def("embed", &PyProgram::embed, "weight"_a, "out"_a)
+        .def("embed", [](PyProgram& p, nb::handle weight, int out) { p.program.add(furet::Embed{p.keep_rows(weight), out}); }, "weight"_a, "out"_a)
+        .def("embed_positions", [](PyProgram& p, nb::handle weight, int64_t offset, int out) { p.program.add(furet::EmbedPositions{p.keep_rows(weight), offset, out}); }, "weight"_a, "offset"_a, "out"_a)
         .def("take_rows", [](PyProgram& p, int x, int out) { p.program.add(furet::TakeRows{x, out}); }, "x"_a, "out"_a)
         .def("rms_norm", [](PyProgram& p, int x, In<float> w, float eps, int out) { p.program.add(furet::RmsNorm{x, copy(w), eps, out}); }, "x"_a, "weight"_a, "eps"_a, "out"_a)
+        .def("layer_norm", [](PyProgram& p, int x, In<float> w, MaybeFloats b, int64_t groups, float eps, int out) { p.program.add(furet::LayerNorm{x, copy(w), copy(b), groups, eps, out}); }, "x"_a, "weight"_a, "bias"_a.none(), "groups"_a, "eps"_a, "out"_a)
+        .def("l2_norm", [](PyProgram& p, int x, int64_t heads, float eps, int out) { p.program.add(furet::L2Norm{x, heads, eps, out}); }, "x"_a, "heads"_a, "eps"_a, "out"_a)
+        .def("head_dot", [](PyProgram& p, int a, int b, int64_t heads, int out) { p.program.add(furet::HeadDot{a, b, heads, out}); }, "a"_a, "b"_a, "heads"_a, "out"_a)
+        .def("affine", [](PyProgram& p, int x, MaybeFloats w, MaybeFloats b, int out) { p.program.add(furet::Affine{x, copy(w), copy(b), out}); }, "x"_a, "weight"_a.none(), "bias"_a.none(), "out"_a)
         .def("quantise", [](PyProgram& p, int x, int out) { p.program.add(furet::Quantise{x, out}); }, "x"_a, "out"_a)
         .def("linear", &PyProgram::linear, "x"_a, "weights"_a, "biases"_a, "outs"_a, "residual"_a = -1)
         .def("rope", [](PyProgram& p, int x, int head_dim, int table, const std::string& style) { p.program.add(furet::Rope{x, head_dim, table, style_of(style)}); }, "x"_a, "head_dim"_a, "table"_a, "style"_a)
         .def("attention", [](PyProgram& p, int q, int k, int v, int layer, int head_dim, float scale, int64_t window, int out) {
             p.attention(q, k, v, layer, head_dim, scale, window, out, p.program.width(q), p.program.width(k));
         }, "q"_a, "k"_a, "v"_a, "layer"_a, "head_dim"_a, "scale"_a, "window"_a, "out"_a)
-        .def("swiglu", [](PyProgram& p, int gate, int up, int out) { p.program.add(furet::Swiglu{gate, up, out}); }, "gate"_a, "up"_a, "out"_a)
-        .def("silu", [](PyProgram& p, int x, int out) { p.program.add(furet::Silu{x, out}); }, "x"_a, "out"_a)
+        .def("activate", [](PyProgram& p, const std::string& function, int x, float parameter, int out) { p.program.add(furet::Activate{function_of(function), x, parameter, out}); }, "function"_a, "x"_a, "parameter"_a, "out"_a)
+        .def("gated", [](PyProgram& p, const std::string& function, int gate, int up, int out) { p.program.add(furet::Gated{function_of(function), gate, up, out}); }, "function"_a, "gate"_a, "up"_a, "out"_a)
+        .def("columns", [](PyProgram& p, int x, int64_t first, int out) { p.program.add(furet::Columns{x, first, out}); }, "x"_a, "first"_a, "out"_a)
         .def("add", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Add{a, b, out}); }, "a"_a, "b"_a, "out"_a)
+        .def("subtract", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Subtract{a, b, out}); }, "a"_a, "b"_a, "out"_a)
         .def("multiply", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Multiply{a, b, out}); }, "a"_a, "b"_a, "out"_a)
         .def("step", &PyProgram::step, "pool"_a, "tokens"_a, "runs"_a, "rows"_a, "out"_a);
 }

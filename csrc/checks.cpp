@@ -43,11 +43,21 @@ void Check::same_shape(int a, int b, const char* who) const {
     require(at(a).width == at(b).width, std::string(who) + ": widths differ");
 }
 
-void Check::all_float_of_one_shape(int a, int b, int c, const char* who) const {
-    for (int id : {a, b, c}) {
+void Check::row_by_row(std::initializer_list<int> inputs, int out, const char* who) const {
+    for (int id : inputs) {
         is_float(id, who);
-        same_shape(a, id, who);
+        same_shape(id, out, who);
     }
+}
+
+void Check::floats_row_by_row(std::initializer_list<int> inputs, int out, const char* who) const {
+    row_by_row(inputs, out, who);
+    require(holds_floats(at(out)), std::string(who) + ": out must be f32");
+}
+
+void Check::in_groups(int x, int64_t group, int out, const char* who) const {
+    require(group > 0 && at(x).width % group == 0, std::string(who) + ": width is no multiple of a group");
+    require(holds_floats(at(out)) || group % kActivationBlock == 0, std::string(who) + ": q8 output wants groups of a multiple of 32");
 }
 
 void Check::operator()(const Embed& i) const {
@@ -56,19 +66,42 @@ void Check::operator()(const Embed& i) const {
     require(out.kind == Kind::F32 && out.width == i.weight.columns, "embed: out must be f32 [tokens, columns]");
 }
 
+void Check::operator()(const EmbedPositions& i) const {
+    const Buffer& out = at(i.out);
+    of_tokens(i.out, "embed_positions");
+    require(out.kind == Kind::F32 && out.width == i.weight.columns, "embed_positions: out must be f32 [tokens, columns]");
+    require(i.offset >= 0 && i.offset <= i.weight.rows, "embed_positions: the offset lies outside of the table");
+}
+
 void Check::operator()(const TakeRows& i) const {
     is_float(i.x, "take_rows");
-    require(at(i.out).kind == Kind::F32 && at(i.out).width == at(i.x).width, "take_rows: out must be f32 of the same width");
+    require(holds_floats(at(i.out)) && at(i.out).width == at(i.x).width, "take_rows: out must be f32 of the same width");
     of_tokens(i.x, "take_rows");
     require(at(i.out).rows == Rows::Rows && at(i.out).each == 1, "take_rows: from tokens to rows");
 }
 
 void Check::operator()(const RmsNorm& i) const {
-    is_float(i.x, "rms_norm");
-    same_shape(i.x, i.out, "rms_norm");
-    const int64_t group = (int64_t)i.weight.size();
-    require(group > 0 && at(i.x).width % group == 0, "rms_norm: width is no multiple of the weight's length");
-    require(holds_floats(at(i.out)) || group % kActivationBlock == 0, "rms_norm: q8 output wants groups of a multiple of 32");
+    row_by_row({i.x}, i.out, "rms_norm");
+    in_groups(i.x, (int64_t)i.weight.size(), i.out, "rms_norm");
+}
+
+void Check::operator()(const LayerNorm& i) const {
+    row_by_row({i.x}, i.out, "layer_norm");
+    const int64_t width = at(i.x).width;
+    require(i.groups > 0 && width % i.groups == 0, "layer_norm: width is no multiple of the groups");
+    in_groups(i.x, width / i.groups, i.out, "layer_norm");
+    require((int64_t)i.weight.size() == width, "layer_norm: weight must be as long as a row");
+    require(i.bias.empty() || (int64_t)i.bias.size() == width, "layer_norm: bias must be as long as a row");
+}
+
+void Check::operator()(const L2Norm& i) const {
+    floats_row_by_row({i.x}, i.out, "l2_norm");
+    require(i.heads > 0 && at(i.x).width % i.heads == 0, "l2_norm: width is no multiple of the heads");
+}
+
+void Check::operator()(const HeadDot& i) const {
+    floats_row_by_row({i.a, i.b}, i.out, "head_dot");
+    require(i.heads > 0 && at(i.a).width % i.heads == 0, "head_dot: width is no multiple of the heads");
 }
 
 void Check::operator()(const Quantise& i) const {
@@ -81,6 +114,7 @@ void Check::operator()(const Linear& i) const {
     const Buffer& x = at(i.x);
     require(!i.weights.empty() && i.weights.size() == i.outs.size() && i.weights.size() == i.biases.size(),
             "linear: as many weights as biases and outs");
+    require(x.each == 1, "linear: wants one row for each token");
     for (size_t j = 0; j < i.weights.size(); ++j) {
         const Weight& w = i.weights[j];
         const Buffer& out = at(i.outs[j]);
@@ -126,16 +160,29 @@ void Check::operator()(const Attention& i) const {
             "attention: q8 output wants a head_dim that is a multiple of 32");
 }
 
-void Check::operator()(const Swiglu& i) const {
-    is_float(i.gate, "swiglu");
-    is_float(i.up, "swiglu");
-    same_shape(i.gate, i.up, "swiglu");
-    same_shape(i.gate, i.out, "swiglu");
+void Check::operator()(const Affine& i) const {
+    row_by_row({i.x}, i.out, "affine");
+    for (const Floats* vector : {&i.weight, &i.bias})
+        require(vector->empty() || (int64_t)vector->size() == at(i.x).width, "affine: weight and bias must be as long as a row");
 }
 
-void Check::operator()(const Silu& i) const { all_float_of_one_shape(i.x, i.x, i.out, "silu"); }
-void Check::operator()(const Add& i) const { all_float_of_one_shape(i.a, i.b, i.out, "add"); }
-void Check::operator()(const Multiply& i) const { all_float_of_one_shape(i.a, i.b, i.out, "multiply"); }
+void Check::operator()(const Activate& i) const { row_by_row({i.x}, i.out, "activate"); }
+
+void Check::operator()(const Gated& i) const {
+    row_by_row({i.gate, i.up}, i.out, "gated");
+    require(!has_parameter(i.function), "gated: the function has a parameter");
+}
+
+void Check::operator()(const Columns& i) const {
+    is_float(i.x, "columns");
+    same_rows(i.x, i.out, "columns");
+    require(holds_floats(at(i.out)), "columns: out must be f32");
+    require(i.first >= 0 && i.first <= at(i.x).width - at(i.out).width, "columns: there are only " + text(at(i.x).width));
+}
+
+void Check::operator()(const Add& i) const { floats_row_by_row({i.a, i.b}, i.out, "add"); }
+void Check::operator()(const Subtract& i) const { floats_row_by_row({i.a, i.b}, i.out, "subtract"); }
+void Check::operator()(const Multiply& i) const { floats_row_by_row({i.a, i.b}, i.out, "multiply"); }
 
 void check_step(const Step& step, int64_t max_tokens, int64_t max_rows) {
     require(step.count >= 1 && step.count <= max_tokens, "a step takes 1 to " + text(max_tokens) + " tokens, not " + text(step.count));
@@ -163,6 +210,11 @@ void check_step(const Step& step, const Instruction& instruction, const std::vec
         for (int64_t t = 0; t < step.count; ++t)
             require(step.tokens[t] >= 0 && step.tokens[t] < vocabulary,
                     "token id " + text(step.tokens[t]) + " is not in a vocabulary of " + text(vocabulary));
+    } else if (auto* table = std::get_if<EmbedPositions>(&instruction)) {
+        const int64_t positions = table->weight.rows - table->offset;
+        for (const Run& run : step.runs)
+            require(run.cache->length + run.count <= positions,
+                    "position " + text(run.cache->length + run.count - 1) + " is not in a table of " + text(positions));
     } else if (auto* append = std::get_if<Append>(&instruction)) {
         const int64_t width = buffers[(size_t)append->k].width;
         for (const Run& run : step.runs) {

@@ -2,6 +2,7 @@
 // All throw std::invalid_argument, before anything is changed.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 
 #include "program.h"
@@ -16,17 +17,24 @@ public:
     Check(const std::vector<Buffer>& buffers, const std::vector<RopeTable>& tables) : buffers_(buffers), tables_(tables) {}
 
     void operator()(const Embed&) const;
+    void operator()(const EmbedPositions&) const;
     void operator()(const TakeRows&) const;
-    void operator()(const RmsNorm&) const;
-    void operator()(const Quantise&) const;
     void operator()(const Linear&) const;
+    void operator()(const RmsNorm&) const;
+    void operator()(const LayerNorm&) const;
+    void operator()(const L2Norm&) const;
+    void operator()(const HeadDot&) const;
+    void operator()(const Quantise&) const;
+    void operator()(const Affine&) const;
+    void operator()(const Activate&) const;
+    void operator()(const Gated&) const;
+    void operator()(const Columns&) const;
+    void operator()(const Add&) const;
+    void operator()(const Subtract&) const;
+    void operator()(const Multiply&) const;
     void operator()(const Rope&) const;
     void operator()(const Append&) const;
     void operator()(const Attention&) const;
-    void operator()(const Swiglu&) const;
-    void operator()(const Silu&) const;
-    void operator()(const Add&) const;
-    void operator()(const Multiply&) const;
 
 private:
     const Buffer& at(int id) const;
@@ -34,7 +42,9 @@ private:
     void of_tokens(int id, const char* who) const;
     void same_rows(int a, int b, const char* who) const;
     void same_shape(int a, int b, const char* who) const;
-    void all_float_of_one_shape(int a, int b, int c, const char* who) const;
+    void row_by_row(std::initializer_list<int> inputs, int out, const char* who) const;
+    void floats_row_by_row(std::initializer_list<int> inputs, int out, const char* who) const;
+    void in_groups(int x, int64_t group, int out, const char* who) const;
 
     const std::vector<Buffer>& buffers_;
     const std::vector<RopeTable>& tables_;

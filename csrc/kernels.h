@@ -59,6 +59,10 @@ struct AttentionArgs {
     int64_t out_width;
 };
 
+// Functions of single values; the last three have a parameter: x * p, p tanh(x / p), x within [-p, p].
+enum class Function { Silu, Gelu, GeluTanh, Relu, Sigmoid, Tanh, Exp, Softplus, Scale, SoftCap, Clamp };
+constexpr bool has_parameter(Function f) { return f >= Function::Scale; }
+
 struct Kernels {
     const char* name;
     int row_tile;               // rows that one unit of `linear` covers
@@ -72,10 +76,19 @@ struct Kernels {
     void (*quantise)(const float* x, int64_t width, uint8_t* out);
     // x / sqrt(mean(x^2) + eps) * weight for each group of `group` values of a row.
     void (*rms_norm)(const float* x, const float* weight, int64_t group, int64_t width, float eps, RowOut out);
-    // Columns [begin, end), multiples of 32 (or the row's end for float output), of silu(gate) * up.
-    void (*swiglu)(const float* gate, const float* up, int64_t begin, int64_t end, int64_t width, RowOut out);
-    void (*silu)(const float* x, int64_t n, float* out);
+    // (x - mean) / sqrt(variance + eps) * weight (+ bias), in each group of `group` values; weight and bias [width].
+    void (*layer_norm)(const float* x, const float* weight, const float* bias, int64_t group, int64_t width, float eps, RowOut out);
+    // x / max(|x|, eps) for each group of `group` values.
+    void (*l2_norm)(const float* x, int64_t group, int64_t width, float eps, float* out);
+    // The dot product of a and b in each group of `group` values, at each of its places.
+    void (*head_dot)(const float* a, const float* b, int64_t group, int64_t width, float* out);
+    // x * weight + bias, either of which may be nullptr.
+    void (*affine)(const float* x, const float* weight, const float* bias, int64_t width, RowOut out);
+    // Columns [begin, end), multiples of 32 (or the row's end for float output), of f(x) and of f(gate) * up.
+    void (*activate)(Function, float parameter, const float* x, int64_t begin, int64_t end, int64_t width, RowOut out);
+    void (*gated)(Function, const float* gate, const float* up, int64_t begin, int64_t end, int64_t width, RowOut out);
     void (*add)(const float* a, const float* b, int64_t n, float* out);
+    void (*subtract)(const float* a, const float* b, int64_t n, float* out);
     void (*multiply)(const float* a, const float* b, int64_t n, float* out);
     // Query rows [first, first + query_tile) of the (token, head) pairs that share kv head `kv`.
     void (*attend)(const AttentionArgs&, int kv, int64_t first, Scratch&);

@@ -9,27 +9,19 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "cache.h"
 #include "cpu.h"
+#include "instructions.h"
 #include "pool.h"
 
 namespace furet {
 
 enum class Kind { F32, Q8, Out };
 enum class Rows { Tokens, Rows };
-enum class Style { Interleaved, Halves };
 
 int64_t buffer_row_bytes(Kind kind, int64_t width);
-
-struct Weight {
-    const TypeInfo* info;
-    const uint8_t* data;
-    const uint8_t* packed;      // rows rounded up to 16, in the order of Kernels::pack; nullptr when not packed
-    int64_t rows, columns, row_bytes;
-};
 
 struct Run {
     Cache* cache;
@@ -43,22 +35,6 @@ struct Buffer {
     int64_t offset, row_bytes;
     int64_t each;               // rows per token, or per row of logits, one after the other
 };
-
-using Floats = std::vector<float>;
-
-struct Embed { Weight weight; int out; };
-struct TakeRows { int x, out; };
-struct RmsNorm { int x; Floats weight; float eps; int out; };
-struct Quantise { int x, out; };
-struct Linear { int x; std::vector<Weight> weights; std::vector<Floats> biases; std::vector<int> outs; int residual; };
-struct Rope { int x; int head_dim, table; Style style; };
-struct Append { int k, v, layer, head_dim; };
-struct Attention { int q; int layer, heads, kv_heads, head_dim; float scale; int64_t window; int out; };
-struct Swiglu { int gate, up, out; };
-struct Silu { int x, out; };
-struct Add { int a, b, out; };
-struct Multiply { int a, b, out; };
-using Instruction = std::variant<Embed, TakeRows, RmsNorm, Quantise, Linear, Rope, Append, Attention, Swiglu, Silu, Add, Multiply>;
 
 struct RopeTable {
     std::vector<double> inverse_frequencies;

@@ -1,6 +1,8 @@
 // One thread's walk through a program.
 #pragma once
 
+#include <algorithm>
+
 #include "program.h"
 
 namespace furet {
@@ -15,25 +17,37 @@ private:
     // Each does this thread's share of one instruction; `next` is the instruction's task counter.
     using Counter = std::atomic<int64_t>;
     void operate(const Embed&, Counter& next);
+    void operate(const EmbedPositions&, Counter& next);
     void operate(const TakeRows&, Counter& next);
-    void operate(const RmsNorm&, Counter& next);
-    void operate(const Quantise&, Counter& next);
     void operate(const Linear&, Counter& next);
+    void operate(const RmsNorm&, Counter& next);
+    void operate(const LayerNorm&, Counter& next);
+    void operate(const L2Norm&, Counter& next);
+    void operate(const HeadDot&, Counter& next);
+    void operate(const Quantise&, Counter& next);
+    void operate(const Affine&, Counter& next);
+    void operate(const Activate&, Counter& next);
+    void operate(const Gated&, Counter& next);
+    void operate(const Columns&, Counter& next);
+    void operate(const Add&, Counter& next);
+    void operate(const Subtract&, Counter& next);
+    void operate(const Multiply&, Counter& next);
     void operate(const Rope&, Counter& next);
     void operate(const Append&, Counter& next);
     void operate(const Attention&, Counter& next);
-    void operate(const Swiglu&, Counter& next);
-    void operate(const Silu&, Counter& next);
-    void operate(const Add&, Counter& next);
-    void operate(const Multiply&, Counter& next);
 
     // Take tasks [first, last) of `count`, `grain` at a time, until none is left.
     template <class Task> static void share(Counter& next, int64_t count, int64_t grain, Task task);
     template <class Task> void each_row(const Buffer& b, Counter& next, Task task);
+    // Row by row and, since a single token is one row, in pieces of columns too: task(row, begin, end).
+    template <class Task> void each_piece(const Buffer& b, Counter& next, Task task);
 
     const Buffer& at(int id) const { return program_.buffers_[(size_t)id]; }
     int64_t row_count(const Buffer& b) const { return b.each * (b.rows == Rows::Tokens ? step_.count : step_.row_count); }
     uint8_t* row(const Buffer& b, int64_t r) const { return program_.arena_ + b.offset + r * b.row_bytes; }
+    // The run that a token of the step belongs to, and which of its tokens it is.
+    struct Place { const Run* run; int64_t offset; };
+    Place run_of(int64_t token) const;
     float* floats(const Buffer& b, int64_t r) const;
     RowOut out(const Buffer& b, int64_t r) const;
     int64_t floats_between_rows(const Buffer& b) const { return b.kind == Kind::Out ? b.width : b.row_bytes / 4; }
@@ -44,5 +58,21 @@ private:
     const Kernels& kernels_;
     const int thread_;
 };
+
+template <class Task> void Worker::share(Counter& next, int64_t count, int64_t grain, Task task) {
+    for (;;) {
+        const int64_t first = next.fetch_add(grain, std::memory_order_relaxed);
+        if (first >= count) return;
+        task(first, std::min(first + grain, count));
+    }
+}
+
+template <class Task> void Worker::each_row(const Buffer& b, Counter& next, Task task) {
+    const int64_t rows = row_count(b);
+    const int64_t grain = std::max<int64_t>(1, rows / (pool_.threads() * 4));
+    share(next, rows, grain, [&](int64_t first, int64_t last) {
+        for (int64_t r = first; r < last; ++r) task(r);
+    });
+}
 
 }  // namespace furet

@@ -1,36 +1,13 @@
-// Row operations: norm, activation functions and the quantisation that follows them.
+// Row operations, value by value, and the quantisation that follows them.
 #pragma once
 
 #include <cstdint>
 
 #include "../activations.h"
 #include "../half.h"
-#include "../kernels.h"
+#include "functions.h"
 
 namespace furet::FURET_ISA {
-
-// e^x to 2 ulp; 0 below -87, so that e^-inf = 0 and masked scores vanish exactly; e^0 = 1 exactly; NaN stays NaN, for which
-// the order of the arguments of min and max matters.
-// 2^n * p(r) with n = round(x / ln 2), r = x - n ln 2 in two parts, p of degree 6 (Taylor).
-FURET_INLINE F32 exponential(F32 x) {
-    const F32 low = splat(-87.0f);
-    const F32 bounded = min(splat(88.0f), max(low, x));
-    const I32 n = to_int_nearest(mul(bounded, splat(1.44269504f)));
-    const F32 whole = to_float(n);
-    F32 r = fma(whole, splat(-0.693359375f), bounded);
-    r = fma(whole, splat(2.12194440e-4f), r);
-    F32 p = splat(1.0f / 720);
-    p = fma(p, r, splat(1.0f / 120));
-    p = fma(p, r, splat(1.0f / 24));
-    p = fma(p, r, splat(1.0f / 6));
-    p = fma(p, r, splat(0.5f));
-    p = fma(p, r, splat(1.0f));
-    p = fma(p, r, splat(1.0f));
-    const F32 power = as_float(shift_left<23>(add(n, splat_int(127))));
-    return where_less(x, low, zero(), mul(p, power));
-}
-
-FURET_INLINE F32 silu_lanes(F32 x) { return div(x, add(splat(1.0f), exponential(sub(zero(), x)))); }
 
 // Block `b` of a q8 row of `width` from 32 floats (see activations.h). A NaN or infinity makes `mid` NaN, so it is not lost.
 FURET_INLINE void quantise_block(F32 x0, F32 x1, uint8_t* row, int64_t width, int64_t b) {
@@ -84,35 +61,31 @@ FURET_INLINE F32 load_within(const float* x, int64_t i, int64_t end) {
     return load(lane);
 }
 
-static float mean_square(const float* x, int64_t n) {
-    F32 sum = zero();
-    for (int64_t i = 0; i < n; i += 16) {
-        const F32 v = load_within(x, i, n);
-        sum = fma(v, v, sum);
-    }
-    return sum_lanes(sum) / (float)n;
+static void activate(Function function, float parameter, const float* x, int64_t begin, int64_t end, int64_t width, RowOut out) {
+    const F32 p = splat(parameter);
+    choose(function, [&](auto f) { emit(begin, end, width, out, [&](int64_t i) { return apply<f.value>(load_within(x, i, end), p); }); });
 }
 
-static void rms_norm(const float* x, const float* weight, int64_t group, int64_t width, float eps, RowOut out) {
-    for (int64_t start = 0; start < width; start += group) {
-        const F32 scale = splat(1.0f / __builtin_sqrtf(mean_square(x + start, group) + eps));
-        auto normed = [&](int64_t i) {
-            return mul(mul(load_within(x, i, start + group), scale), load_within(weight, i - start, group));
-        };
-        emit(start, start + group, width, out, normed);
-    }
+static void gated(Function function, const float* gate, const float* up, int64_t begin, int64_t end, int64_t width, RowOut out) {
+    choose(function, [&](auto f) {
+        emit(begin, end, width, out, [&](int64_t i) { return mul(apply<f.value>(load_within(gate, i, end), zero()), load_within(up, i, end)); });
+    });
 }
 
-static void swiglu(const float* gate, const float* up, int64_t begin, int64_t end, int64_t width, RowOut out) {
-    emit(begin, end, width, out, [&](int64_t i) { return mul(silu_lanes(load_within(gate, i, end)), load_within(up, i, end)); });
-}
-
-static void silu(const float* x, int64_t n, float* out) {
-    emit(0, n, n, {out, nullptr}, [&](int64_t i) { return silu_lanes(load_within(x, i, n)); });
+static void affine(const float* x, const float* weight, const float* bias, int64_t width, RowOut out) {
+    emit(0, width, width, out, [&](int64_t i) {
+        F32 y = load_within(x, i, width);
+        if (weight) y = mul(y, load_within(weight, i, width));
+        return bias ? add(y, load_within(bias, i, width)) : y;
+    });
 }
 
 static void add_rows(const float* a, const float* b, int64_t n, float* out) {
     emit(0, n, n, {out, nullptr}, [&](int64_t i) { return add(load_within(a, i, n), load_within(b, i, n)); });
+}
+
+static void subtract_rows(const float* a, const float* b, int64_t n, float* out) {
+    emit(0, n, n, {out, nullptr}, [&](int64_t i) { return sub(load_within(a, i, n), load_within(b, i, n)); });
 }
 
 static void multiply_rows(const float* a, const float* b, int64_t n, float* out) {

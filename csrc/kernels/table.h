@@ -4,6 +4,7 @@
 #include "attention.h"
 #include "elementwise.h"
 #include "linear.h"
+#include "norms.h"
 
 namespace furet::FURET_ISA {
 
@@ -23,7 +24,8 @@ static int64_t spin_int8(int64_t rounds) {
 }
 
 static const Kernels table = {
-    kName, kRowTile, kQueryTile, linear, pack, quantise, rms_norm, swiglu, silu, add_rows, multiply_rows, attend, halve, spin_int8,
+    kName, kRowTile, kQueryTile, linear, pack, quantise, rms_norm, layer_norm, l2_norm, head_dot, affine, activate, gated,
+    add_rows, subtract_rows, multiply_rows, attend, halve, spin_int8,
 };
 
 }  // namespace furet::FURET_ISA

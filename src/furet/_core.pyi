@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 Kind = Literal["f32", "q8", "route", "out"]
 Rows = Literal["tokens", "rows"]
 Style = Literal["interleaved", "halves"]
+Function = Literal["silu", "gelu", "gelu_tanh", "relu", "sigmoid", "tanh", "exp", "softplus"]
+Bounded = Literal["scale", "soft_cap", "clamp"]
 
 def cpu() -> dict[str, object]:
     """{"brand": str, "features": [str], "isas": [those this machine can run], "isa": the one in use}."""
@@ -119,6 +121,8 @@ class Program:
         """
     def embed(self, weight: Weight, out: int) -> None:
         """out[t] = row tokens[t] of weight, decoded."""
+    def embed_positions(self, weight: Weight, offset: int, out: int) -> None:
+        """out[t] = row position(t) + offset of weight, decoded; `step` refuses positions beyond the table."""
     def take_rows(self, x: int, out: int) -> None:
         """out[r] = x[rows[r]]: from a "tokens" buffer to a "rows" buffer."""
     def rms_norm(self, x: int, weight: NDArray[np.float32], eps: float, out: int) -> None:
@@ -126,6 +130,27 @@ class Program:
 
         `out` is f32 (may be x) or q8.
         """
+    def layer_norm(
+        self,
+        x: int,
+        weight: NDArray[np.float32],
+        bias: NDArray[np.float32] | None,
+        groups: int,
+        eps: float,
+        out: int,
+    ) -> None:
+        """(x - mean) / sqrt(variance + eps) * weight + bias in each of `groups` parts of a row.
+
+        weight, bias    [width]. `out` is f32 (may be x) or q8.
+        """
+    def l2_norm(self, x: int, heads: int, eps: float, out: int) -> None:
+        """x / max(|x|, eps) of every head; out may be x."""
+    def head_dot(self, a: int, b: int, heads: int, out: int) -> None:
+        """The dot product of a and b in every head, at each of its places; out may be a or b."""
+    def affine(
+        self, x: int, weight: NDArray[np.float32] | None, bias: NDArray[np.float32] | None, out: int
+    ) -> None:
+        """x * weight + bias, both [width]; out is f32 (may be x) or q8."""
     def quantise(self, x: int, out: int) -> None:
         """f32 -> q8."""
     def linear(
@@ -150,10 +175,17 @@ class Program:
         A query sees the last `window` positions, its own included; 0: all. `out` is f32, or q8 when head_dim
         is a multiple of 32.
         """
-    def swiglu(self, gate: int, up: int, out: int) -> None:
-        """silu(gate) * up; out is f32 or q8."""
-    def silu(self, x: int, out: int) -> None: ...
+    def activate(self, function: Function | Bounded, x: int, parameter: float, out: int) -> None:
+        """function(x); out is f32 (may be x) or q8.
+
+        parameter   p of scale: x * p, soft_cap: p tanh(x / p), clamp: x within [-p, p]; others have none
+        """
+    def gated(self, function: Function, gate: int, up: int, out: int) -> None:
+        """function(gate) * up; out is f32 (may be gate or up) or q8."""
+    def columns(self, x: int, first: int, out: int) -> None:
+        """As many columns of x from `first` on as out is wide."""
     def add(self, a: int, b: int, out: int) -> None: ...
+    def subtract(self, a: int, b: int, out: int) -> None: ...
     def multiply(self, a: int, b: int, out: int) -> None: ...
     def step(
         self,

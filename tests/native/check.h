@@ -105,6 +105,7 @@ void test_decode();
 void test_half();
 void test_linear(const Tables& tables);
 void test_rows(const Tables& tables);
+void test_functions(const Tables& tables);
 void test_quantise(const Tables& tables);
 void test_attention(const Tables& tables);
 void test_pool();

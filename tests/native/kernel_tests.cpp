@@ -40,6 +40,7 @@ int main(int count, char** argument) {
     timed("decode", test::test_decode);
     timed("quantise", [&] { test::test_quantise(tables); });
     timed("rows", [&] { test::test_rows(tables); });
+    timed("functions", [&] { test::test_functions(tables); });
     timed("linear", [&] { test::test_linear(tables); });
     timed("attention", [&] { test::test_attention(tables); });
     timed("pool", test::test_pool);

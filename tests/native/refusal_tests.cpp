@@ -53,14 +53,15 @@ struct Misfits {
     int64_t offset = 0;
     int f64 = buffer(64, Kind::F32), f32 = buffer(32, Kind::F32), f48 = buffer(48, Kind::F32);
     int q64 = buffer(64, Kind::Q8), q32 = buffer(32, Kind::Q8);
+    int e64 = buffer(64, Kind::F32, Rows::Tokens, 3);
     int r64 = buffer(64, Kind::F32, Rows::Rows), r32 = buffer(32, Kind::F32, Rows::Rows);
     int out = buffer(64, Kind::Out, Rows::Rows);
     int table = p.rope_table({1, 0.5}, 1);
     OddBytes bytes{64 * 64 * 4};
 
-    int buffer(int64_t width, Kind kind, Rows rows = Rows::Tokens) {
-        const int id = p.buffer(width, kind, rows, offset);
-        offset += buffer_row_bytes(kind, width) * 4;
+    int buffer(int64_t width, Kind kind, Rows rows = Rows::Tokens, int64_t each = 1) {
+        const int id = p.buffer(width, kind, rows, offset, each);
+        offset += buffer_row_bytes(kind, width) * 4 * each;
         return id;
     }
     Weight weight(Type type, int64_t rows, int64_t columns) {
@@ -127,8 +128,20 @@ void test_row_misfits(Misfits& m) {
     CHECK(m.refuse(Rope{m.q64, 32, m.table, Style::Halves}) && m.refuse(Rope{m.f64, 48, m.table, Style::Halves}) && m.refuse(Rope{m.f64, 0, m.table, Style::Halves}));
     CHECK(m.refuse(Rope{m.f64, 2, m.table, Style::Halves}) && m.refuse(Rope{m.f64, 32, m.table + 1, Style::Halves}) && m.refuse(Rope{m.f64, 32, -1, Style::Halves}));
     CHECK(m.refuse(Rope{m.r64, 32, m.table, Style::Halves}));
-    CHECK(m.refuse(Swiglu{m.f64, m.f32, m.f64}) && m.refuse(Swiglu{m.f64, m.f64, m.f32}) && m.refuse(Swiglu{m.q64, m.f64, m.f64}) && m.refuse(Swiglu{m.f64, m.f64, m.r64}));
-    CHECK(m.refuse(Silu{m.f64, m.q64}) && m.refuse(Silu{m.f64, m.f32}) && m.refuse(Silu{m.q64, m.f64}));
+    auto gated = [&](int gate, int up, int out) { return m.refuse(Gated{Function::Gelu, gate, up, out}); };
+    CHECK(gated(m.f64, m.f32, m.f64) && gated(m.f64, m.f64, m.f32) && gated(m.q64, m.f64, m.f64) && gated(m.f64, m.f64, m.r64) && gated(m.f64, m.f64, m.e64));
+    CHECK(m.refuse(Gated{Function::SoftCap, m.f64, m.f64, m.f64}) && !gated(m.f64, m.f64, m.q64));
+    CHECK(m.refuse(Activate{Function::Relu, m.f64, 0, m.f32}) && m.refuse(Activate{Function::Relu, m.q64, 0, m.f64}) && m.refuse(Activate{Function::Relu, m.f64, 0, m.r64}));
+    CHECK(m.refuse(LayerNorm{m.f64, Floats(64), {}, 0, 1e-5f, m.f64}) && m.refuse(LayerNorm{m.f64, Floats(64), {}, 3, 1e-5f, m.f64}) && m.refuse(LayerNorm{m.f64, Floats(64), {}, -1, 1e-5f, m.f64}));
+    CHECK(m.refuse(LayerNorm{m.f64, Floats(32), {}, 2, 1e-5f, m.f64}) && m.refuse(LayerNorm{m.f64, Floats(64), Floats(32), 1, 1e-5f, m.f64}) && m.refuse(LayerNorm{m.f64, Floats(64), {}, 4, 1e-5f, m.q64}));
+    CHECK(m.refuse(L2Norm{m.f64, 0, 1e-6f, m.f64}) && m.refuse(L2Norm{m.f64, 3, 1e-6f, m.f64}) && m.refuse(L2Norm{m.f64, 2, 1e-6f, m.q64}) && m.refuse(L2Norm{m.f64, 2, 1e-6f, m.f32}));
+    CHECK(m.refuse(HeadDot{m.f64, m.f32, 2, m.f64}) && m.refuse(HeadDot{m.f64, m.f64, 5, m.f64}) && m.refuse(HeadDot{m.f64, m.f64, 0, m.f64}) && m.refuse(HeadDot{m.f64, m.f64, 2, m.q64}));
+    CHECK(m.refuse(Affine{m.f64, Floats(32), {}, m.f64}) && m.refuse(Affine{m.f64, {}, Floats(65), m.f64}) && m.refuse(Affine{m.f64, {}, {}, m.f32}) && m.refuse(Affine{m.q64, {}, {}, m.f64}));
+    CHECK(m.refuse(Columns{m.f64, -1, m.f32}) && m.refuse(Columns{m.f64, 33, m.f32}) && m.refuse(Columns{m.f64, kHuge, m.f32}) && m.refuse(Columns{m.f32, 0, m.f64}));
+    CHECK(m.refuse(Columns{m.f64, 0, m.q32}) && m.refuse(Columns{m.q64, 0, m.f32}) && m.refuse(Columns{m.f64, 0, m.r32}) && !m.refuse(Columns{m.f64, 32, m.f32}));
+    const Weight places = m.weight(Type::F32, 8, 64);
+    CHECK(m.refuse(EmbedPositions{places, -1, m.f64}) && m.refuse(EmbedPositions{places, 9, m.f64}) && m.refuse(EmbedPositions{places, 0, m.f32}) && m.refuse(EmbedPositions{places, 0, m.r64}) && m.refuse(EmbedPositions{places, 0, m.e64}));
+    CHECK(m.refuse(Subtract{m.f64, m.f32, m.f64}) && m.refuse(Subtract{m.f64, m.f64, m.q64}));
     CHECK(m.refuse(Add{m.f64, m.f32, m.f64}) && m.refuse(Add{m.f64, m.r64, m.f64}) && m.refuse(Add{m.q64, m.q64, m.q64}) && m.refuse(Add{m.f64, m.f64, m.q64}));
     CHECK(m.refuse(Multiply{m.f64, m.f32, m.f64}) && m.refuse(Multiply{m.f64, m.f64, m.f32}) && m.refuse(Multiply{m.f64, m.q64, m.f64}));
 }

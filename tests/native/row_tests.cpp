@@ -1,4 +1,4 @@
-// Norm, activation functions and conversions, against the same formulas in double precision.
+// Norms, sums, products and conversions, against the same formulas in double precision.
 #include <algorithm>
 
 #include "activations.h"
@@ -45,63 +45,90 @@ void test_rms_norm(const Kernels& table, int64_t group, int64_t groups, double s
     check_quantised(table, y.get(), q8.get(), width);
 }
 
-double silu_of(double x) { return x / (1 + std::exp(-x)); }
-
-// e^-x is good to 2 ulp above -87, then come a sum and a quotient; beyond, it stops growing, so that the result is below
-// |x| * e^-87 instead of even less.
-double silu_bound(double x) { return (4 + 1 + 1) * kRounding * std::fabs(silu_of(x)) + std::fabs(x) * 1.2e-38; }
-
-void test_silu(const Kernels& table, Random& random) {
-    start(table, "silu");
-    for (int64_t width : kWidths) {
-        const auto x = random_floats(width, random, -30, 30);
-        auto y = exact<float>(width);
-        table.silu(x.get(), width, y.get());
-        for (int64_t i = 0; i < width; ++i) CHECK_NEAR(y[(size_t)i], silu_of(x[(size_t)i]), silu_bound(x[(size_t)i]));
+// Groups whose values lie far from zero: mean and variance must be taken in turn.
+void test_layer_norm(const Kernels& table, int64_t group, int64_t groups, double far, Random& random) {
+    const int64_t width = group * groups;
+    const auto x = random_floats(width, random, far - 2, far + 2), weight = random_floats(width, random), bias = random_floats(width, random);
+    auto y = exact<float>(width), plain = exact<float>(width);
+    table.layer_norm(x.get(), weight.get(), bias.get(), group, width, 1e-5f, {y.get(), nullptr});
+    table.layer_norm(x.get(), weight.get(), nullptr, group, width, 1e-5f, {plain.get(), nullptr});
+    const double relative = ((double)(group + 15) / 8 + 12) * kRounding;
+    for (int64_t g = 0; g < groups; ++g) {
+        double mean = 0, square = 0;
+        for (int64_t i = g * group; i < (g + 1) * group; ++i) mean += (double)x[(size_t)i] / (double)group;
+        for (int64_t i = g * group; i < (g + 1) * group; ++i) square += (x[(size_t)i] - mean) * (x[(size_t)i] - mean) / (double)group;
+        const double scale = 1 / std::sqrt(square + 1e-5);
+        for (int64_t i = g * group; i < (g + 1) * group; ++i) {
+            const double wanted = (x[(size_t)i] - mean) * scale * weight[(size_t)i];
+            const double bound = relative * (std::fabs(wanted) + (std::fabs(far) + 2) * scale * std::fabs(weight[(size_t)i])) + 1e-44;
+            CHECK_NEAR(plain[(size_t)i], wanted, bound);
+            CHECK(y[(size_t)i] == plain[(size_t)i] + bias[(size_t)i]);
+        }
     }
-    // Every magnitude, closely: 16 at a time.
-    const double step = tally.quick ? 0.5 : 0.01;
-    for (double from = -120; from < 120; from += 16 * step) {
-        auto x = exact<float>(16), y = exact<float>(16);
-        for (int i = 0; i < 16; ++i) x[(size_t)i] = (float)(from + i * step);
-        table.silu(x.get(), 16, y.get());
-        for (int i = 0; i < 16; ++i) CHECK_NEAR(y[(size_t)i], silu_of(x[(size_t)i]), silu_bound(x[(size_t)i]));
-    }
-    const float special[] = {0.0f, -0.0f, 1e-40f, -1e-40f, 1e30f, -1e4f, NAN, INFINITY};
-    auto y = exact<float>(8);
-    table.silu(special, 8, y.get());
-    for (int i = 0; i < 6; ++i) CHECK_NEAR(y[(size_t)i], silu_of(special[i]), silu_bound(special[i]));
-    CHECK(std::isnan(y[6]) && y[7] == INFINITY);
+    if (group % 32) return;
+    auto q8 = exact<uint8_t>(q8_row_bytes(width));
+    table.layer_norm(x.get(), weight.get(), bias.get(), group, width, 1e-5f, {nullptr, q8.get()});
+    check_quantised(table, y.get(), q8.get(), width);
 }
 
-void test_swiglu(const Kernels& table, Random& random) {
-    start(table, "swiglu");
-    for (int64_t width : kWidths) {
-        const auto gate = random_floats(width, random, -20, 20), up = random_floats(width, random);
-        auto y = exact<float>(width), part = exact<float>(width);
-        table.swiglu(gate.get(), up.get(), 0, width, width, {y.get(), nullptr});
-        for (int64_t i = 0; i < width; ++i) {
-            const double bound = (silu_bound(gate[(size_t)i]) + kRounding * std::fabs(silu_of(gate[(size_t)i]))) * std::fabs(up[(size_t)i]);
-            CHECK_NEAR(y[(size_t)i], silu_of(gate[(size_t)i]) * up[(size_t)i], bound * 1.01 + 1e-44);
+void test_lengths_and_dots(const Kernels& table, int64_t group, int64_t groups, Random& random) {
+    const int64_t width = group * groups;
+    const auto a = random_floats(width, random), b = random_floats(width, random);
+    auto unit = exact<float>(width), product = exact<float>(width);
+    table.l2_norm(a.get(), group, width, 1e-6f, unit.get());
+    table.head_dot(a.get(), b.get(), group, width, product.get());
+    const double relative = ((double)(group + 15) / 16 + 8) * kRounding;
+    for (int64_t g = 0; g < groups; ++g) {
+        double square = 0, dot = 0, size = 0;
+        for (int64_t i = g * group; i < (g + 1) * group; ++i) {
+            square += (double)a[(size_t)i] * a[(size_t)i];
+            dot += (double)a[(size_t)i] * b[(size_t)i];
+            size += std::fabs((double)a[(size_t)i] * b[(size_t)i]);
         }
-        for (int64_t begin = 0; begin < width; begin += 32)
-            table.swiglu(gate.get(), up.get(), begin, std::min(begin + 32, width), width, {part.get(), nullptr});
-        CHECK(same_bits(part.get(), y.get(), 4 * width));
+        for (int64_t i = g * group; i < (g + 1) * group; ++i) {
+            const double wanted = a[(size_t)i] / std::sqrt(square);
+            CHECK_NEAR(unit[(size_t)i], wanted, relative * std::fabs(wanted));
+            CHECK_NEAR(product[(size_t)i], dot, relative * size);
+        }
+    }
+}
+
+void test_special_lengths(const Kernels& table) {
+    start(table, "l2_norm of zeros and NaN");
+    float x[32] = {}, y[32];
+    table.l2_norm(x, 32, 32, 1e-6f, y);
+    for (float v : y) CHECK(v == 0);
+    x[7] = NAN;
+    table.l2_norm(x, 32, 32, 1e-6f, y);
+    CHECK(std::isnan(y[0]) && std::isnan(y[7]));
+}
+
+void test_affine(const Kernels& table, Random& random) {
+    start(table, "affine");
+    for (int64_t width : kWidths) {
+        const auto x = random_floats(width, random), weight = random_floats(width, random), bias = random_floats(width, random);
+        auto both = exact<float>(width), scaled = exact<float>(width), moved = exact<float>(width);
+        table.affine(x.get(), weight.get(), bias.get(), width, {both.get(), nullptr});
+        table.affine(x.get(), weight.get(), nullptr, width, {scaled.get(), nullptr});
+        table.affine(x.get(), nullptr, bias.get(), width, {moved.get(), nullptr});
+        for (size_t i = 0; i < (size_t)width; ++i)
+            CHECK(scaled[i] == x[i] * weight[i] && moved[i] == x[i] + bias[i] && both[i] == scaled[i] + bias[i]);
         if (width % 32) continue;
         auto q8 = exact<uint8_t>(q8_row_bytes(width));
-        for (int64_t begin = width - 32; begin >= 0; begin -= 32) table.swiglu(gate.get(), up.get(), begin, begin + 32, width, {nullptr, q8.get()});
-        check_quantised(table, y.get(), q8.get(), width);
+        table.affine(x.get(), weight.get(), bias.get(), width, {nullptr, q8.get()});
+        check_quantised(table, both.get(), q8.get(), width);
     }
 }
 
 void test_sums_and_products(const Kernels& table, Random& random) {
-    start(table, "add and multiply");
+    start(table, "add, subtract and multiply");
     for (int64_t width : kWidths) {
         const auto a = random_floats(width, random), b = random_floats(width, random);
-        auto sum = exact<float>(width), product = exact<float>(width);
+        auto sum = exact<float>(width), product = exact<float>(width), rest = exact<float>(width);
+        table.subtract(a.get(), b.get(), width, rest.get());
         table.add(a.get(), b.get(), width, sum.get());
         table.multiply(a.get(), b.get(), width, product.get());
-        for (size_t i = 0; i < (size_t)width; ++i) CHECK(sum[i] == a[i] + b[i] && product[i] == a[i] * b[i]);
+        for (size_t i = 0; i < (size_t)width; ++i) CHECK(sum[i] == a[i] + b[i] && product[i] == a[i] * b[i] && rest[i] == a[i] - b[i]);
         table.add(sum.get(), b.get(), width, sum.get());
         for (size_t i = 0; i < (size_t)width; ++i) CHECK(sum[i] == (a[i] + b[i]) + b[i]);
     }
@@ -144,8 +171,13 @@ void test_rows(const Tables& tables) {
         for (int64_t width : kWidths) test_rms_norm(*table, width, 1, 3, random);
         for (int64_t group : {8, 16, 20, 32, 64, 128}) test_rms_norm(*table, group, 9, 3, random);
         for (double size : {1e-30, 1e-6, 1e6, 1e17}) test_rms_norm(*table, 64, 3, size, random);
-        test_silu(*table, random);
-        test_swiglu(*table, random);
+        start(*table, "layer_norm");
+        for (int64_t width : kWidths) test_layer_norm(*table, width, 1, 0, random);
+        for (int64_t group : {8, 20, 32, 64}) test_layer_norm(*table, group, 5, group, random);
+        start(*table, "l2_norm and head_dot");
+        for (int64_t group : {1, 8, 20, 64, 100}) test_lengths_and_dots(*table, group, 3, random);
+        test_special_lengths(*table);
+        test_affine(*table, random);
         test_sums_and_products(*table, random);
         test_store_half(*table, random);
         CHECK(table->spin_int8(3) > 0);

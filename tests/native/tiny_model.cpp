@@ -47,7 +47,7 @@ void TinyModel::layer(int layer, int x, int64_t window) {
         program.add(Linear{mixed, {weight(Type::Q4_0, kWidth, kWidth)}, {Floats()}, {x}, x});
         program.add(RmsNorm{x, norm(kWidth), 1e-5f, normed});
         program.add(Linear{normed, {weight(Type::Q4_1, kFeedForward, kWidth), weight(Type::Q5_K, kFeedForward, kWidth)}, {Floats(), Floats()}, {gate, up}, -1});
-        program.add(Swiglu{gate, up, hidden});
+        program.add(Gated{Function::Silu, gate, up, hidden});
         program.add(Linear{hidden, {weight(Type::Q3_K, kWidth, kFeedForward)}, {Floats()}, {x}, x});
         return;
     }
@@ -56,7 +56,7 @@ void TinyModel::layer(int layer, int x, int64_t window) {
     program.add(Add{x, out, x});
     program.add(RmsNorm{x, norm(kWidth), 1e-5f, floats});
     program.add(Linear{floats, {weight(Type::BF16, kFeedForward, kWidth), weight(Type::F32, kFeedForward, kWidth)}, {Floats(), Floats()}, {gate, up}, -1});
-    program.add(Silu{gate, gate});
+    program.add(Activate{Function::Silu, gate, 0, gate});
     program.add(Multiply{gate, up, gate});
     program.add(Quantise{gate, hidden});
     program.add(Linear{hidden, {weight(Type::IQ4_XS, kWidth, kFeedForward)}, {Floats()}, {x}, x});

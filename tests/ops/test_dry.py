@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import ModuleType
 
 import pytest
 import tiny
 
+from furet import _core
 from furet.families import read_model
 from furet.ops import native
 from furet.ops.dry import needs
@@ -16,7 +16,7 @@ SIZES = {"C": 256, "F": 512}
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_weights_are_the_tensors_of_the_file_each_once(stand_in: ModuleType, tied: bool) -> None:
+def test_weights_are_the_tensors_of_the_file_each_once(tied: bool) -> None:
     made = tiny.model(
         "qwen2", types={"*": "Q4_K", "attn_v": "Q6_K"}, optional=() if tied else ("output",), **SIZES
     )
@@ -24,7 +24,7 @@ def test_weights_are_the_tensors_of_the_file_each_once(stand_in: ModuleType, tie
     assert got.weights == sum(block.nbytes for block in made.blocks.values())
 
 
-def test_arena_is_what_the_program_gets(stand_in: ModuleType) -> None:
+def test_arena_is_what_the_program_gets() -> None:
     made = tiny.model("llama", types="Q8_0", **SIZES)
     forward = read_model(made).forward
     compiled = native.compile(forward, made, max_tokens=8, max_rows=3)
@@ -32,22 +32,22 @@ def test_arena_is_what_the_program_gets(stand_in: ModuleType) -> None:
     assert needs(forward, context=100, max_tokens=9, max_rows=3).arena > compiled.arena_bytes
 
 
-def test_cache_grows_with_context_and_sequences(stand_in: ModuleType) -> None:
+def test_cache_grows_with_context_and_sequences() -> None:
     forward = read_model(tiny.model("llama", L=3, K=2, D=32)).forward
     one = needs(forward, context=100, max_tokens=8)
-    assert one.cache == stand_in.Cache.bytes([(2, 32)] * 3, [], [], 100)
+    assert one.cache == _core.Cache.bytes([(2, 32)] * 3, [], [], 100)
     assert needs(forward, context=100, sequences=4, max_tokens=8) == replace(one, cache=4 * one.cache)
 
 
-def test_other_figures(stand_in: ModuleType) -> None:
+def test_other_figures() -> None:
     forward = read_model(tiny.model("llama")).forward
     got = needs(forward, context=100, max_tokens=8, max_rows=2, threads=3)
-    assert got.logits == 2 * 97 * 4 and got.scratch == stand_in.scratch_bytes(3)
+    assert got.logits == 2 * 97 * 4 and got.scratch == _core.scratch_bytes(3)
     parts = (got.weights, got.copies, got.cache, got.arena, got.logits, got.scratch)
     assert got.total == sum(parts)
 
 
-def test_norms_and_biases_are_copied_as_float32(stand_in: ModuleType) -> None:
+def test_norms_and_biases_are_copied_as_float32() -> None:
     """Two norms a layer and one at the end, three biases a layer; however they are stored."""
     made = tiny.model("qwen2")
     tensor = made.tensors["output_norm.weight"]
@@ -56,7 +56,7 @@ def test_norms_and_biases_are_copied_as_float32(stand_in: ModuleType) -> None:
     assert got.copies == 4 * (5 * 64 + 2 * (64 + 32 + 32))
 
 
-def test_figures_need_no_data(stand_in: ModuleType) -> None:
+def test_figures_need_no_data() -> None:
     """A header is enough: a model of a hundred layers, of which no byte exists."""
     made = tiny.model("llama", L=100)
     made.blocks.clear()

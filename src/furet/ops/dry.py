@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from furet.ops import Ops, Tensor
+from furet.ops import Ops, Tensor, tensors
 from furet.ops.arena import lay_out
 from furet.ops.cache_shape import cache_shape
 from furet.ops.instructions import Embed
@@ -66,9 +66,9 @@ def needs(
     code = lower(trace(forward))
     shape = cache_shape(code)
     return Needs(
-        weights=sum(map(stored_bytes, _tensors(code))),
-        looked_up=sum(map(stored_bytes, _looked_up(code))),
-        copies=4 * sum(tensor.shape[0] for tensor in _tensors(code) if len(tensor.shape) == 1),
+        weights=sum(map(stored_bytes, tensors.read(code).values())),
+        looked_up=sum(map(stored_bytes, _only_looked_up(code))),
+        copies=4 * sum(prod(tensor.shape) for tensor in tensors.copied(code).values()),
         cache=sequences * _core.Cache.bytes(shape.layers, (), (), context),
         states=sequences * _core.Cache.bytes((), shape.memory, shape.states, 0, memory),
         arena=lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows).bytes,
@@ -82,14 +82,10 @@ def stored_bytes(tensor: Tensor) -> int:
     return prod(tensor.shape[:-1]) * tensor.type.row_bytes(tensor.shape[-1])
 
 
-def _tensors(code: Sequence[Instruction]) -> list[Tensor]:
-    return list({tensor.name: tensor for step in code for tensor in step.tensors}.values())
-
-
-def _looked_up(code: Sequence[Instruction]) -> list[Tensor]:
+def _only_looked_up(code: Sequence[Instruction]) -> list[Tensor]:
     """The tensors that only `embed` reads: an embedding that is the head as well is not among them."""
-    elsewhere = {tensor.name for step in code if not isinstance(step, Embed) for tensor in step.tensors}
-    return [tensor for tensor in _tensors(code) if tensor.name not in elsewhere]
+    elsewhere = tensors.read([step for step in code if not isinstance(step, Embed)])
+    return [tensor for name, tensor in tensors.looked_up(code).items() if name not in elsewhere]
 
 
 def _logits(code: Sequence[Instruction]) -> Value:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from furet.ops import Activation, Tensor
 from furet.ops.rope import Rope
-from furet.ops.values import Instruction, Value
+from furet.ops.values import Instruction, Value, in_place
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RmsNorm(Instruction):
 
     @property
     def shared(self) -> tuple[Value, Value] | None:
-        return (self.x, self.out) if self.out.kind == "f32" else None
+        return in_place(self.x, self.out)
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,10 @@ class LayerNorm(Instruction):
     groups: int
     out: Value
 
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.x, self.out)
+
 
 @dataclass(frozen=True)
 class L2Norm(Instruction):
@@ -55,6 +59,10 @@ class L2Norm(Instruction):
     heads: int
     eps: float
     out: Value
+
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.x, self.out)
 
 
 @dataclass(frozen=True)
@@ -79,12 +87,20 @@ class Affine(Instruction):
     bias: Tensor | None
     out: Value
 
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.x, self.out)
+
 
 @dataclass(frozen=True)
 class Activate(Instruction):
     x: Value
     function: Activation
     out: Value
+
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.x, self.out)
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,10 @@ class Scale(Instruction):
     factor: float
     out: Value
 
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.x, self.out)
+
 
 @dataclass(frozen=True)
 class SoftCap(Instruction):
@@ -100,12 +120,20 @@ class SoftCap(Instruction):
     cap: float
     out: Value
 
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.x, self.out)
+
 
 @dataclass(frozen=True)
 class Clamp(Instruction):
     x: Value
     bound: float
     out: Value
+
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.x, self.out)
 
 
 @dataclass(frozen=True)
@@ -122,12 +150,20 @@ class HeadDot(Instruction):
     heads: int
     out: Value
 
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.a, self.out)
+
 
 @dataclass(frozen=True)
 class Add(Instruction):
     a: Value
     b: Value
     out: Value
+
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.a, self.out)
 
 
 @dataclass(frozen=True)
@@ -136,12 +172,20 @@ class Subtract(Instruction):
     b: Value
     out: Value
 
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.a, self.out)
+
 
 @dataclass(frozen=True)
 class Multiply(Instruction):
     a: Value
     b: Value
     out: Value
+
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.a, self.out)
 
 
 @dataclass(frozen=True)
@@ -358,3 +402,7 @@ class Gated(Instruction):
     gate: Value
     up: Value
     out: Value
+
+    @property
+    def shared(self) -> tuple[Value, Value] | None:
+        return in_place(self.gate, self.out)

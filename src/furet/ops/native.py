@@ -6,31 +6,19 @@ caller packs them. Norms and biases are handed over as float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from furet.dtypes import TensorType
 from furet.errors import UnsupportedModel
-from furet.ops import Ops, Source, Tensor, stored
+from furet.ops import Ops, Source, Tensor, stored, tensors
 from furet.ops.arena import Layout, lay_out
 from furet.ops.cache_shape import CacheShape, cache_shape
-from furet.ops.instructions import (
-    Activate,
-    Add,
-    Attention,
-    Embed,
-    Gated,
-    Linear,
-    Multiply,
-    Quantise,
-    RmsNorm,
-    Rotate,
-    TakeRows,
-)
+from furet.ops.emit import Handles, emit
+from furet.ops.instructions import Rotate
 from furet.ops.passes import is_quantised, lower
 from furet.ops.rope import Rope
 from furet.ops.trace import trace
@@ -88,76 +76,25 @@ def compile(
     code = lower(trace(forward))
     layout = lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows)
     program = _core.Program(max_tokens, max_rows, layout.bytes)
-    looked_up = {step.weight.name: step.weight for step in code if isinstance(step, Embed)}
-    multiplied = {t.name: t for step in code if isinstance(step, Linear) for t in step.weights}
-    handles = _Handles(
+    looked_up, multiplied = tensors.looked_up(code), tensors.multiplied(code)
+    handles = Handles(
         buffers=_buffers(program, code, layout),
-        tables_of_rows={
-            name: table(tensor) if table else _matrix(tensor, source) for name, tensor in looked_up.items()
-        },
+        rows={name: table(tensor) if table else _matrix(tensor, source) for name, tensor in looked_up.items()},
+        positions={name: _matrix(tensor, source) for name, tensor in tensors.positions(code).items()},
         matrices={name: _matrix(tensor, source) for name, tensor in multiplied.items()},
-        vectors={t.name: _vector(t, source) for t in _tensors(code) if len(t.shape) == 1},
-        tables=_rope_tables(program, code, source),
+        floats={name: stored.floats(tensor, source) for name, tensor in tensors.copied(code).items()},
+        angles=_rope_tables(program, code, source),
     )
     # The largest first: a tensor and its packed copy are in memory together, best while little else is.
     for name in sorted(multiplied, key=lambda name: -source.data(name).nbytes):
         pack(name, handles.matrices[name])
     for step in code:
-        _emit(program, step, handles)
+        emit(program, step, handles)
     (logits,) = code[-1].writes
     shape = cache_shape(code)
     return Compiled(
         program, logits.width, shape, frozenset(looked_up), max_tokens, max_rows, layout.bytes, code
     )
-
-
-@dataclass(frozen=True)
-class _Handles:
-    """What the core knows the values, tensors (by name) and angles of a program by."""
-
-    buffers: Mapping[Value, int]
-    tables_of_rows: Mapping[str, _core.Weight]
-    matrices: Mapping[str, _core.Weight]
-    vectors: Mapping[str, NDArray[np.float32]]
-    tables: Mapping[tuple[Rope, Tensor | None], int]
-
-
-def _emit(program: _core.Program, step: Instruction, at: _Handles) -> None:
-    """Append one instruction to the program."""
-    place, matrix, vector = at.buffers, at.matrices, at.vectors
-    match step:
-        case Embed(weight, out):
-            program.embed(at.tables_of_rows[weight.name], place[out])
-        case TakeRows(x, out):
-            program.take_rows(place[x], place[out])
-        case RmsNorm(x, weight, eps, out):
-            program.rms_norm(place[x], vector[weight.name], eps, place[out])
-        case Quantise(x, out):
-            program.quantise(place[x], place[out])
-        case Linear(x, weights, biases, outs, residual):
-            program.linear(
-                place[x],
-                [matrix[weight.name] for weight in weights],
-                [vector[bias.name] if bias else None for bias in biases],
-                [place[out] for out in outs],
-                place[residual] if residual else -1,
-            )
-        case Rotate(x, heads, rope, factors, out):
-            assert place[x] == place[out], "the core rotates in place"
-            program.rope(place[x], x.width // heads, at.tables[rope, factors], rope.style)
-        case Attention(layer, q, k, v, heads, _, scale, window, 0.0, 0.0, None, out):
-            head_dim = q.width // heads
-            program.attention(place[q], place[k], place[v], layer, head_dim, scale, window, place[out])
-        case Gated("silu", gate, up, out):
-            program.swiglu(place[gate], place[up], place[out])
-        case Activate(x, "silu", out):
-            program.silu(place[x], place[out])
-        case Add(a, b, out):
-            program.add(place[a], place[b], place[out])
-        case Multiply(a, b, out):
-            program.multiply(place[a], place[b], place[out])
-        case _:
-            raise AssertionError(f"no native form of {type(step).__name__}")
 
 
 def _buffers(program: _core.Program, code: Sequence[Instruction], layout: Layout) -> dict[Value, int]:
@@ -178,14 +115,10 @@ def _rope_tables(
     tables: dict[tuple[Rope, Tensor | None], int] = {}
     for step in code:
         if isinstance(step, Rotate) and (step.rope, step.factors) not in tables:
-            factors = _vector(step.factors, source).astype(np.float64) if step.factors else None
+            factors = stored.floats(step.factors, source).astype(np.float64) if step.factors else None
             frequencies = step.rope.frequencies(factors)
             tables[step.rope, step.factors] = program.rope_table(frequencies, step.rope.magnitude)
     return tables
-
-
-def _tensors(code: Sequence[Instruction]) -> Iterator[Tensor]:
-    return (tensor for step in code for tensor in step.tensors)
 
 
 def require_readable(tensor: Tensor) -> None:
@@ -207,7 +140,3 @@ def _matrix(tensor: Tensor, source: Source) -> _core.Weight:
     weight = _core.Weight(stored.blocks(tensor, source), tensor.type, *tensor.shape)
     assert weight.quantised == is_quantised(tensor), f"{tensor.name}: core and passes disagree on its input"
     return weight
-
-
-def _vector(tensor: Tensor, source: Source) -> NDArray[np.float32]:
-    return stored.first_row(tensor, source)

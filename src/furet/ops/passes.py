@@ -15,12 +15,19 @@ from furet.ops import Tensor
 from furet.ops.instructions import (
     Activate,
     Add,
+    Affine,
+    AttendAll,
     Attention,
+    Clamp,
     Gated,
+    LayerNorm,
     Linear,
     Multiply,
     Quantise,
+    Recall,
     RmsNorm,
+    Scale,
+    SoftCap,
     TakeRows,
 )
 from furet.ops.values import Instruction, Value
@@ -109,19 +116,16 @@ def quantise_inputs(code: Code) -> Code:
 
 
 def quantise_at_the_source(code: Code) -> Code:
-    """A norm, gate or attention that is read by a quantisation alone writes q8 itself.
-
-    Attention writes head by head, so only where a block of q8 does not span two heads.
-    """
+    """What computes value by value, a norm or attention writes q8 itself if a quantisation alone reads it."""
     uses = _uses(code)
     readers = {step.x: step for step in code if isinstance(step, Quantise) and uses[step.x] == 1}
     done: Code = []
     gone = set()
     for step in code:
-        whole = not isinstance(step, Attention) or step.out.width // step.heads % Q8_BLOCK == 0
-        if isinstance(step, RmsNorm | Gated | Attention) and step.out in readers and whole:
-            gone.add(reader := readers[step.out])
-            step = replace(step, out=reader.out)
+        part = _part(step)
+        if part and part % Q8_BLOCK == 0 and (reader := readers.get(step.writes[0])):
+            gone.add(reader)
+            step = step.renamed({reader.x: reader.out})
         done.append(step)
     return [step for step in done if step not in gone]
 
@@ -155,6 +159,20 @@ NATIVE: tuple[Callable[[Code], Code], ...] = (
 def is_quantised(weight: Tensor) -> bool:
     """Whether a linear over this weight reads q8 (blocks of integers) or f32 (plain floats)."""
     return weight.type.block > 1
+
+
+def _part(step: Instruction) -> int:
+    """How many values of a row an instruction writes at once, if it can write q8; else 0."""
+    match step:
+        case RmsNorm():
+            return step.weight.shape[0]
+        case LayerNorm():
+            return step.out.width // step.groups
+        case Attention() | AttendAll() | Recall():
+            return step.out.width // step.heads
+        case Affine() | Activate() | Gated() | Scale() | SoftCap() | Clamp():
+            return Q8_BLOCK
+    return 0
 
 
 def _joined(linears: list[Linear]) -> Linear:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +33,16 @@ def first_row(tensor: Tensor, source: Source) -> NDArray[np.float32]:
     row = np.empty(tensor.type.row_bytes(columns), dtype=np.uint8)
     read_row(tensor, source, 0, row)
     values: NDArray[np.float32] = quant.decode(tensor.type, row, (columns,))
+    return values
+
+
+def floats(tensor: Tensor, source: Source) -> NDArray[np.float32]:
+    """The values of a small tensor, in its shape; read, not looked at, as by `read_row`."""
+    from furet import quant
+
+    data = np.empty(prod(tensor.shape[:-1]) * tensor.type.row_bytes(tensor.shape[-1]), dtype=np.uint8)
+    read_row(tensor, source, 0, data)
+    values: NDArray[np.float32] = quant.decode(tensor.type, data, tensor.shape)
     return values
 
 

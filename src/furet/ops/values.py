@@ -52,6 +52,11 @@ class Value:
         return self.trace.multiply(self, other)
 
 
+def in_place(read: Value, written: Value) -> tuple[Value, Value] | None:
+    """The pair as `Instruction.shared` wants it, unless what is written takes another form."""
+    return (read, written) if written.kind == "f32" else None
+
+
 @dataclass(frozen=True)
 class Instruction:
     """Base of all instructions."""

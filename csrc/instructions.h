@@ -1,0 +1,48 @@
+// The instructions of a program, one struct each; numbers of buffers where nothing else is said. See src/furet/_core.pyi.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "kernels.h"
+
+namespace furet {
+
+struct Weight {
+    const TypeInfo* info;
+    const uint8_t* data;
+    const uint8_t* packed;      // rows rounded up to 16, in the order of Kernels::pack; nullptr when not packed
+    int64_t rows, columns, row_bytes;
+};
+
+using Floats = std::vector<float>;
+
+enum class Style { Interleaved, Halves };
+
+struct Embed { Weight weight; int out; };
+struct EmbedPositions { Weight weight; int64_t offset; int out; };
+struct TakeRows { int x, out; };
+struct Linear { int x; std::vector<Weight> weights; std::vector<Floats> biases; std::vector<int> outs; int residual; };
+
+struct RmsNorm { int x; Floats weight; float eps; int out; };
+struct LayerNorm { int x; Floats weight, bias; int64_t groups; float eps; int out; };  // weight and bias [width]; bias may be empty
+struct L2Norm { int x; int64_t heads; float eps; int out; };
+struct HeadDot { int a, b; int64_t heads; int out; };
+struct Quantise { int x, out; };
+struct Affine { int x; Floats weight, bias; int out; };         // either may be empty
+struct Activate { Function function; int x; float parameter; int out; };
+struct Gated { Function function; int gate, up, out; };
+struct Columns { int x; int64_t first; int out; };
+struct Add { int a, b, out; };
+struct Subtract { int a, b, out; };
+struct Multiply { int a, b, out; };
+
+struct Rope { int x; int head_dim, table; Style style; };
+struct Append { int k, v, layer, head_dim; };
+struct Attention { int q; int layer, heads, kv_heads, head_dim; float scale; int64_t window; int out; };
+
+using Instruction = std::variant<Embed, EmbedPositions, TakeRows, Linear, RmsNorm, LayerNorm, L2Norm, HeadDot, Quantise, Affine,
+                                 Activate, Gated, Columns, Add, Subtract, Multiply, Rope, Append, Attention>;
+
+}  // namespace furet

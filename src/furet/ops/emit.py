@@ -1,0 +1,136 @@
+"""One instruction of the flat program as a call of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from furet.ops import Tensor
+from furet.ops.instructions import (
+    Activate,
+    Add,
+    Affine,
+    Attention,
+    Clamp,
+    Columns,
+    Embed,
+    EmbedPositions,
+    Gated,
+    HeadDot,
+    L2Norm,
+    LayerNorm,
+    Linear,
+    Multiply,
+    Quantise,
+    RmsNorm,
+    Rotate,
+    Scale,
+    SoftCap,
+    Subtract,
+    TakeRows,
+)
+from furet.ops.rope import Rope
+from furet.ops.values import Instruction, Value
+
+if TYPE_CHECKING:
+    from furet import _core
+
+
+@dataclass(frozen=True)
+class Handles:
+    """What the core knows the values, tensors (by name) and angles of a program by.
+
+    rows        tensors looked up by token
+    positions   tensors looked up by position
+    floats      small tensors, in their shapes
+    """
+
+    buffers: Mapping[Value, int]
+    rows: Mapping[str, _core.Weight]
+    positions: Mapping[str, _core.Weight]
+    matrices: Mapping[str, _core.Weight]
+    floats: Mapping[str, NDArray[np.float32]]
+    angles: Mapping[tuple[Rope, Tensor | None], int]
+
+    def vector(self, tensor: Tensor) -> NDArray[np.float32]:
+        """A tensor as one row of values."""
+        return self.floats[tensor.name].reshape(-1)
+
+    def vector_or_none(self, tensor: Tensor | None, width: int) -> NDArray[np.float32] | None:
+        """A tensor repeated to the width of a row, or None for none."""
+        if tensor is None:
+            return None
+        values = self.vector(tensor)
+        return np.tile(values, width // len(values))
+
+
+def emit(program: _core.Program, step: Instruction, at: Handles) -> None:
+    """Append one instruction to the program."""
+    place = at.buffers
+    match step:
+        case Embed(weight, out):
+            program.embed(at.rows[weight.name], place[out])
+        case EmbedPositions(weight, offset, out):
+            program.embed_positions(at.positions[weight.name], offset, place[out])
+        case TakeRows(x, out):
+            program.take_rows(place[x], place[out])
+        case Linear(x, weights, biases, outs, residual):
+            program.linear(
+                place[x],
+                [at.matrices[weight.name] for weight in weights],
+                [at.vector(bias) if bias else None for bias in biases],
+                [place[out] for out in outs],
+                place[residual] if residual else -1,
+            )
+        case Rotate(x, heads, rope, factors, out):
+            assert place[x] == place[out], "the core rotates in place"
+            program.rope(place[x], x.width // heads, at.angles[rope, factors], rope.style)
+        case Attention(layer, q, k, v, heads, _, scale, window, 0.0, 0.0, None, out):
+            head_dim = q.width // heads
+            program.attention(place[q], place[k], place[v], layer, head_dim, scale, window, place[out])
+        case _:
+            _emit_row_by_row(program, step, at)
+
+
+def _emit_row_by_row(program: _core.Program, step: Instruction, at: Handles) -> None:
+    place = at.buffers
+    match step:
+        case RmsNorm(x, weight, eps, out):
+            program.rms_norm(place[x], at.vector(weight), eps, place[out])
+        case LayerNorm(x, weight, bias, eps, groups, out):
+            scale, shift = at.vector_or_none(weight, x.width), at.vector_or_none(bias, x.width)
+            assert scale is not None
+            program.layer_norm(place[x], scale, shift, groups, eps, place[out])
+        case L2Norm(x, heads, eps, out):
+            program.l2_norm(place[x], heads, eps, place[out])
+        case HeadDot(a, b, heads, out):
+            program.head_dot(place[a], place[b], heads, place[out])
+        case Quantise(x, out):
+            program.quantise(place[x], place[out])
+        case Affine(x, w, b, out):
+            vectors = at.vector_or_none(w, x.width), at.vector_or_none(b, x.width)
+            program.affine(place[x], *vectors, place[out])
+        case Activate(x, function, out):
+            program.activate(function, place[x], 0.0, place[out])
+        case Scale(x, factor, out):
+            program.activate("scale", place[x], factor, place[out])
+        case SoftCap(x, cap, out):
+            program.activate("soft_cap", place[x], cap, place[out])
+        case Clamp(x, bound, out):
+            program.activate("clamp", place[x], bound, place[out])
+        case Gated(function, gate, up, out):
+            program.gated(function, place[gate], place[up], place[out])
+        case Columns(x, start, out):
+            program.columns(place[x], start, place[out])
+        case Add(a, b, out):
+            program.add(place[a], place[b], place[out])
+        case Subtract(a, b, out):
+            program.subtract(place[a], place[b], place[out])
+        case Multiply(a, b, out):
+            program.multiply(place[a], place[b], place[out])
+        case _:
+            raise AssertionError(f"no native form of {type(step).__name__}")
