@@ -1,7 +1,7 @@
 """Small models in every generation and architecture of GGML, written from the description of the formats.
 
-    model = ggml_writer.model("gptj")                        # header, words, tensors: plain values
-    expected = ggml_writer.write(path, model, "ggml", "Q4_0")     # values that each tensor stands for
+    model = ggml_writer.model("gptj")                           # header, words, tensors: plain values
+    values = ggml_writer.write(path, model, "ggml", "Q4_0")     # values that each tensor stands for
 
 It shares no code with the reader: quantisers and layouts are its own, one block and one field at a time.
 """
@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,6 @@ RWKV_TYPE = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q4_2": 5, "Q4_3": 6, "Q5
 FILE_TYPE = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q4_2": 5, "Q4_3": 6, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9}
 FILE_TYPE |= {"Q2_K": 10, "Q3_K": 12, "Q4_K": 15, "Q5_K": 17, "Q6_K": 18}
 K_BYTES = {"Q2_K": 84, "Q3_K": 110, "Q4_K": 144, "Q5_K": 176, "Q6_K": 210}
-ARCHITECTURES = ("llama", "gpt2", "starcoder", "gptj", "gptneox", "mpt", "replit", "falcon", "rwkv")
 V, C, H, L, F, X = 272, 32, 4, 2, 64, 48
 
 
@@ -104,39 +104,61 @@ def revision_of(generation: str, version: int = 0) -> int:
     return version if generation == "ggml" else known[generation]
 
 
+@dataclass
+class Built:
+    """A file.
+
+    values    what its tensors stand for
+    numbers   (place, bytes) of every number before and between tensor data
+    """
+
+    data: bytearray = field(default_factory=bytearray)
+    values: dict[str, Values] = field(default_factory=dict)
+    numbers: list[tuple[int, int]] = field(default_factory=list)
+
+    def number(self, value: int | float) -> None:
+        """Append a u32, or an f32."""
+        self.numbers.append((len(self.data), 4))
+        self.data += struct.pack("<f" if isinstance(value, float) else "<I", value)
+
+    def text(self, text: bytes) -> None:
+        """Append a length and that many bytes."""
+        self.number(len(text))
+        self.data += text
+
+
 def build(
     model: Model, generation: str, kind: str = "F32", *, version: int = 0, f16_scales: bool = False
-) -> tuple[bytes, dict[str, Values]]:
-    """(the file, the values of its tensors); matrices are of type `kind`, vectors F32.
+) -> Built:
+    """A file whose matrices are of type `kind` and whose vectors are F32.
 
     version   quantisation version, 0 to 2: what ftype says in the thousands of `ggml` files
     """
     magic, _, number = generation.partition(" v")
     rwkv = number in ("100", "101")
     revision = revision_of(generation, version)
-    data = bytearray(MAGIC[magic])
+    built = Built(bytearray(MAGIC[magic]))
     if number:
-        data += struct.pack("<I", int(number))
+        built.number(int(number))
     ftype = RWKV_TYPE[kind] if rwkv else FILE_TYPE[kind] + (1000 * version if generation == "ggml" else 0)
     for _, value in [*model.header, ("ftype", ftype), *model.after]:
-        data += struct.pack("<f" if isinstance(value, float) else "<I", value)
+        built.number(value)
     if model.counted:
-        data += struct.pack("<I", len(model.words))
+        built.number(len(model.words))
     for place, word in enumerate(model.words):
-        data += struct.pack("<I", len(word)) + word
+        built.text(word)
         if model.scores:
-            data += struct.pack("<f", model.scores[place])
+            built.number(model.scores[place])
     if magic == "ggcc":
-        data += struct.pack("<I", len(model.merges))
+        built.number(len(model.merges))
         for text in (part for pair in model.merges for part in pair):
-            data += struct.pack("<I", len(text)) + text
-    expected = {}
+            built.text(text)
     for name, values in model.tensors.items():
         type_name = kind if values.ndim == 2 and not _stays_f32(name) else "F32"
-        blocks, expected[name] = _tensor(type_name, revision, values, f16_scales)
-        _record(data, name, values.shape, (RWKV_TYPE if rwkv else TYPE)[type_name], magic in ("ggjt", "ggcc"))
-        data += blocks
-    return bytes(data), expected
+        blocks, built.values[name] = _tensor(type_name, revision, values, f16_scales)
+        _record(built, name, values.shape, (RWKV_TYPE if rwkv else TYPE)[type_name], magic in ("ggjt", "ggcc"))
+        built.data += blocks
+    return built
 
 
 def _tensor(kind: str, revision: int, values: Values, f16_scales: bool) -> tuple[bytes, Values]:
@@ -150,26 +172,25 @@ def _stays_f32(name: str) -> bool:
     return name == "model/wpe"
 
 
-def _record(data: bytearray, name: str, shape: Iterable[int], number: int, aligned: bool) -> None:
+def _record(built: Built, name: str, shape: Iterable[int], number: int, aligned: bool) -> None:
     dims = list(shape)[::-1]
-    data += struct.pack("<III", len(dims), len(name), number)
-    for dim in dims:
-        data += struct.pack("<I", dim)
-    data += name.encode()
-    while aligned and len(data) % 32:
-        data += b"\0"
+    for value in (len(dims), len(name), number, *dims):
+        built.number(value)
+    built.data += name.encode()
+    while aligned and len(built.data) % 32:
+        built.data += b"\0"
 
 
-def write(path: Path, model: Model, generation: str, kind: str = "F32", **options: object) -> dict[str, Values]:
+def write(path: Path, model: Model, generation: str, kind: str = "F32", **options: Any) -> dict[str, Values]:
     """Write a file; the values that its tensors stand for."""
-    data, expected = build(model, generation, kind, **options)  # type: ignore[arg-type]
-    path.write_bytes(data)
-    return expected
+    built = build(model, generation, kind, **options)
+    path.write_bytes(built.data)
+    return built.values
 
 
 def generation_for(architecture: str) -> str:
     """One generation that files of an architecture came in."""
-    return {"llama": "ggjt v3", "rwkv": "ggmf v101"}.get(architecture, "ggml")
+    return {"llama": "ggjt v3", "rwkv": "ggmf v101", "falcon40": "ggcc v10"}.get(architecture, "ggml")
 
 
 def model(architecture: str, *, columns: int = C, ff: int = F, layers: int = L, seed: int = 5) -> Model:
@@ -183,8 +204,15 @@ def model(architecture: str, *, columns: int = C, ff: int = F, layers: int = L, 
             for name, shape in shapes.items()
         }
 
-    words = [b"w%d" % number for number in range(V)]
-    return _MODELS[architecture](filled, words, c, f, layers)
+    return _MODELS[architecture](filled, byte_level_words(), c, f, layers)
+
+
+def byte_level_words() -> list[bytes]:
+    """One special token, the 256 bytes in GPT-2's order, then what 15 merges made."""
+    order = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    order += [byte for byte in range(256) if byte not in order]
+    made = [b"th", b"the", b" the", b"in", b"an", b"and", b" and", b"ing", b" t", b"er", b"ou", b"you"]
+    return [b"<|endoftext|>", *(bytes([byte]) for byte in order), *made, b" you", b"\xc3\xa9", b"t\xc3\xa9"]
 
 
 def _per_layer(layers: int, prefix: str, shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
@@ -284,7 +312,7 @@ def _falcon(filled, words, c, f, layers) -> Model:  # type: ignore[no-untyped-de
 def _falcon40(filled, words, c, f, layers) -> Model:  # type: ignore[no-untyped-def]
     header = [("n_vocab", V), ("n_embd", c), ("n_head", H), ("n_head_kv", 2), ("n_layer", layers)]
     tensors = filled(_falcon_tensors(c, f, layers, 2, ["ln_attn", "ln_mlp"]))
-    merges = [(b"w", b"1"), (b"w1", b"2")]
+    merges = [(b"t", b"h"), (b"th", b"e")]
     return Model(
         [*header, ("n_falcon_type", 40)], tensors, words, [0.0] * V, after=[("n_bpe_merges", 2)], merges=merges
     )
@@ -308,6 +336,7 @@ _MODELS = {
     **{"gptneox": _gptneox, "mpt": _mpt, "replit": _replit, "falcon": _falcon, "falcon40": _falcon40},
     **{"rwkv": _rwkv},
 }
+NAMES = tuple(_MODELS)
 
 
 def unscored(model: Model) -> Model:

@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from furet.convert.old_ggml_merges import merges_of
 from furet.files.ggml import GGML
 from furet.text.bytelevel import byte_alphabet
@@ -68,7 +70,7 @@ def _llama(words: Sequence[tuple[bytes, float | None]], count: int) -> dict[str,
     scores = [-float(number) if score is None else score for number, (_, score) in enumerate(words)]
     scores += [-float(number) for number in range(len(words), count)]
     found = _listed("llama", texts, types)
-    found["tokenizer.ggml.scores"] = scores
+    found["tokenizer.ggml.scores"] = np.array(scores, np.float32)
     for number, name in enumerate(("unknown", "bos", "eos")):
         if number < count:
             found[f"tokenizer.ggml.{name}_token_id"] = number
@@ -84,7 +86,7 @@ def _replit(words: Sequence[tuple[bytes, float | None]]) -> dict[str, Any]:
         texts.append(text)
         types.append(marks.get(text, plain))
     found = _listed("t5", texts, types)
-    found["tokenizer.ggml.scores"] = [score or 0.0 for _, score in words]
+    found["tokenizer.ggml.scores"] = np.array([score or 0.0 for _, score in words], np.float32)
     found["tokenizer.ggml.add_space_prefix"] = False
     for name, spellings in {"unknown": ("<|unk|>", "<unk>"), "eos": ("<|endoftext|>",)}.items():
         for number in (texts.index(text) for text in spellings if text in texts):
@@ -145,7 +147,7 @@ def _listed(model: str, texts: list[str], types: Sequence[TokenType]) -> dict[st
     return {
         "tokenizer.ggml.model": model,
         "tokenizer.ggml.tokens": texts,
-        "tokenizer.ggml.token_type": kinds,
+        "tokenizer.ggml.token_type": np.array(kinds, np.int32),
     }
 
 

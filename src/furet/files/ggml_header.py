@@ -17,16 +17,17 @@ from furet.files.ggml_blocks import REVISIONS, Block, type_name
 from furet.files.ggml_layouts import AXES, Layout
 from furet.files.mapped import MappedFile
 
-MAX_WORDS = 1 << 20
+MAX_WORDS = 1 << 18  # BLOOM has 250,880
 MAX_WORD = 4096  # bytes
 MAX_WORD_BYTES = 32 << 20  # of all words
-MAX_MERGES = 1 << 20
 MAX_LAYERS = 1024
 MAX_TENSORS = 1 << 15
 MAX_DIM = 1 << 31
 MAX_NAME = 128
 ALIGNMENT = 32
 _WINDOW = 1 << 16  # bytes read at a time
+_TEXTS = 1 << 20  # the same, of words
+_U32 = struct.Struct("<I")
 
 MAGICS = {b"lmgg": "ggml", b"fmgg": "ggmf", b"tjgg": "ggjt", b"ccgg": "ggcc"}
 _VERSIONS = {"ggmf": (1, 100, 101), "ggjt": (1, 2, 3), "ggcc": (10,)}
@@ -112,7 +113,7 @@ class Cursor:
 
     def u32(self, what: str) -> int:
         """The next number."""
-        value: int = struct.unpack("<I", self.take(4, what))[0]
+        value: int = _U32.unpack(self.take(4, what))[0]
         return value
 
 
@@ -179,36 +180,39 @@ def skip_words(cursor: Cursor, layout: Layout, count: int) -> tuple[int, int]:
         again = cursor.u32("the number of words")
         if again != count:
             raise Stop(at, f"the number of words would be {again}, n_vocab is {count}")
-    start = cursor.at
-    trailer = 4 if layout.words == "scored" else 0
-    for number in range(count - layout.unsaid):
-        skip_text(cursor, f"word {number}", trailer)
-        if cursor.at - start > MAX_WORD_BYTES:
-            raise Stop(start, f"the words take more than {MAX_WORD_BYTES} bytes")
-    return start, cursor.at
+    return _skip_texts(cursor, count - layout.unsaid, 4 if layout.words == "scored" else 0, "word")
 
 
 def skip_merges(cursor: Cursor, count: int | float) -> tuple[int, int]:
     """Walk over the pairs of a ggcc file: their number, then two texts each."""
     at = cursor.at
     pairs = cursor.u32("the number of merges")
-    if pairs != count or pairs > MAX_MERGES:
+    if pairs != count or pairs > MAX_WORDS:
         raise Stop(at, f"the number of merges would be {pairs}, n_bpe_merges is {count}")
-    start = cursor.at
-    for number in range(2 * pairs):
-        skip_text(cursor, f"merge {number // 2}")
-        if cursor.at - start > MAX_WORD_BYTES:
-            raise Stop(start, f"the merges take more than {MAX_WORD_BYTES} bytes")
+    return _skip_texts(cursor, 2 * pairs, 0, "half of a merge")
+
+
+def _skip_texts(cursor: Cursor, count: int, trailer: int, what: str) -> tuple[int, int]:
+    """Walk over lengths, each with as many bytes and `trailer` more behind it."""
+    start, size = cursor.at, cursor.file.size
+    unpack = _U32.unpack_from
+    base, at, window = start, 0, b""
+    for number in range(count):
+        if at + 4 > len(window):
+            base, at = base + at, 0
+            if base + 4 > size:
+                raise Stop(base, f"{what} {number} begins at byte {base}, the file ends at {size}", cut=True)
+            if base - start > MAX_WORD_BYTES:
+                raise Stop(start, f"the words would take more than {MAX_WORD_BYTES} bytes")
+            window = bytes(cursor.file.copy(base, min(_TEXTS, size - base)))
+        length = unpack(window, at)[0]
+        if length > MAX_WORD:
+            raise Stop(base + at, f"{what} {number} would have {length} bytes")
+        at += 4 + length + trailer
+    cursor.at = base + at
+    if cursor.at > size:
+        raise Stop(size, f"the last {what} ends at byte {cursor.at}, the file at {size}", cut=True)
     return start, cursor.at
-
-
-def skip_text(cursor: Cursor, what: str, trailer: int = 0) -> None:
-    """Walk over a length, that many bytes, and `trailer` bytes."""
-    at = cursor.at
-    length = cursor.u32(what)
-    if length > MAX_WORD:
-        raise Stop(at, f"{what} would have {length} bytes")
-    cursor.take(length + trailer, what)
 
 
 def read_record(cursor: Cursor, preamble: Preamble, revision: int) -> Record:

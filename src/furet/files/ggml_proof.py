@@ -113,6 +113,7 @@ class _Attempt:
         cursor = Cursor(self.file, begin)
         header = read_fields(cursor, self.layout)
         self.axes = _axes(header, begin)
+        self.check_room(begin)
         revision = self.preamble.revision(int(header["ftype"]))
         assert revision < len(REVISIONS), "checked with the field"
         words = skip_words(cursor, self.layout, self.axes["V"])
@@ -123,6 +124,12 @@ class _Attempt:
             self.place(read_record(cursor, self.preamble, revision))
         self.check_complete()
         return Reading(self.layout, header, self.axes, words, merges, self.records, self.splits)
+
+    def check_room(self, begin: int) -> None:
+        """Refuse sizes before words are walked over: the embedding alone would be larger than the file."""
+        least = self.axes["V"] * self.axes["C"] // (4 * self.parts)  # bytes; Q2_K takes a third of a byte
+        if least > self.file.size:
+            raise Stop(begin, f"{self.axes['V']} words of {self.axes['C']} values would not fit", cut=True)
 
     def place(self, record: Record) -> None:
         """Find the tensor's row in the table and compare shapes."""
