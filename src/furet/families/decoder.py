@@ -74,7 +74,7 @@ class Decoder(Family):
     def qkv(self, op: Ops[X], x: X, w: Any) -> tuple[X, X, X]:
         """Queries, keys and values, of one matrix with an optional bias. [T, C] -> [T, H*D], [T, K*D], [T, K*D]"""
         c = self.config
-        qkv = op.linear(x, w.attn_qkv, w.attn_qkv_bias)
+        qkv = op.linear(x, w.attn_qkv, getattr(w, "attn_qkv_bias", None))
         queries, keys = c.heads * c.head_dim, c.kv_heads * c.head_dim
         return op.columns(qkv, 0, queries), op.columns(qkv, queries, keys), op.columns(qkv, queries + keys, keys)
 

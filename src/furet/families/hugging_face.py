@@ -122,10 +122,10 @@ class Words:
         self._left.discard(key)
         return self.peek(key, default)
 
-    def integer(self, *names: str) -> int:
+    def integer(self, *names: str, usual: int | None = None) -> int:
         """The first of several keys that is there, which count as read: a whole number from 1 on."""
         found = [name for name in names if self.get(name) is not None]
-        value = self.peek(found[0]) if found else None
+        value = self.peek(found[0]) if found else usual
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise self.damaged(found[0] if found else names[0], "a whole number from 1 on")
         return value

@@ -125,10 +125,11 @@ def _row(name: str, hugging_face: str, *rest: str) -> Row:
 
 
 def _alternatives(names: str) -> list[str]:
-    """mlp.wi,wi_1 stands for mlp.wi and mlp.wi_1: what has no dot replaces the last part of the first."""
+    """mlp.wi,wi_1 stands for mlp.wi and mlp.wi_1: what has no dot replaces the last part of the first, or of its bias."""
     first, *others = names.split(",")
-    parent = first.rpartition(".")[0]
-    return [first, *(other if "." in other else f"{parent}.{other}" for other in others)]
+    end = ".bias" if first.endswith(".bias") else ""
+    parent = first.removesuffix(end).rpartition(".")[0]
+    return [first, *(other if "." in other else f"{parent}.{other}{end}" for other in others)]
 
 
 def _take(left: dict[str, Tensor], row: Row, layer: int, fields: Fields) -> Tensor | None:
