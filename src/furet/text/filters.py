@@ -21,8 +21,8 @@ from furet.text.limits import TooMuch, current
 
 _JINJAS = """abs count d default dictsort first float int items last length map reject rejectattr safe select
 selectattr"""
-_ITERATING = "groupby max min sort unique"
-_PRINTING = "capitalize lower reverse string title trim upper"
+_ITERATING = "groupby max min sort"
+_PRINTING = "capitalize lower reverse string title upper"
 _MAX_INDENT = 16
 _MAX_SLICES = 1_000
 _MAX_PRECISION = 100
@@ -47,6 +47,8 @@ def template_filters() -> dict[str, Callable[..., Any]]:
         "slice": sliced,
         "sum": total,
         "tojson": tojson,
+        "trim": trimmed,
+        "unique": unique,
     }
 
 
@@ -110,10 +112,32 @@ def total(
     return start
 
 
+@pass_environment
+def unique(
+    environment: Environment,
+    value: Iterable[Any],
+    case_sensitive: bool = False,
+    attribute: str | int | None = None,
+) -> list[Any]:
+    """The elements of `value`, or those that differ in an attribute, each once."""
+    limits.ask_to_iterate(value)
+    items = list(value)
+    limits.ask_to_hash(map(make_attrgetter(environment, attribute), items))
+    return list(FILTERS["unique"](environment, items, case_sensitive, attribute))
+
+
 def listed(value: Iterable[Any]) -> list[Any]:
     """The elements of `value`."""
     limits.ask_to_iterate(value)
     return list(value)
+
+
+def trimmed(value: Any, chars: str | None = None) -> str:
+    """`value` without the spaces, or the characters given, that it begins and ends with."""
+    current.get().ask(limits.printed_size(value))
+    text = soft_str(value)
+    limits.ask_to_compare(text, chars)
+    return text.strip(chars)
 
 
 def replaced(value: Any, old: Any, new: Any, count: int | None = None) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import ItemsView, Iterable, KeysView, ValuesView
+from collections import Counter
+from collections.abc import Hashable, ItemsView, Iterable, KeysView, Mapping, ValuesView
 from contextvars import ContextVar
 
 MAX_STEPS = 100_000  # and one for every character of the messages
@@ -19,6 +20,8 @@ MAX_NODES = 250_000  # elements of a list and of the lists in it, shared ones as
 MAX_DEPTH = 64  # of lists in lists
 MAX_BITS = 100_000  # of a number
 MAX_WIDTH = 10_000  # of a padded field
+MAX_COMPARED = 10**8  # characters of a text times those of what is sought in it from its end, or stripped from it
+MAX_ALIKE = 100  # different keys of one hash, each of which is compared with all before it
 
 _Container = (list, tuple, set, frozenset, dict, KeysView, ValuesView, ItemsView)
 
@@ -44,6 +47,10 @@ class Budget:
             raise TooMuch(
                 f"too many steps, more than {MAX_STEPS} and one for every character of the messages"
             )
+        self.look_at_the_clock()
+
+    def look_at_the_clock(self) -> None:
+        """Refuse to go on when the time is up."""
         if time.thread_time() > self._deadline:
             raise TooMuch(f"more than {self._seconds:.2g} seconds of processor time")
 
@@ -77,7 +84,7 @@ def made(value: object) -> object:
             raise TooMuch(f"a number of more than {MAX_BITS} bits")
     elif isinstance(value, _Container):
         budget.pay(8 * len(value))
-        printed_size(value)
+        budget.ask(printed_size(value))  # which is also what comparing and sorting it go through
     return value
 
 
@@ -128,8 +135,10 @@ def ask_to_combine(operator: str, left: object, right: object) -> None:
                 current.get().ask(len(sequence) * times * (1 if isinstance(sequence, str) else 8))
 
 
-def ask_to_call(text: str, method: str, args: tuple[object, ...]) -> tuple[object, ...]:
-    """Before a method of `text` is called; the arguments to call it with."""
+def ask_to_call(
+    text: str, method: str, args: tuple[object, ...], named: Mapping[str, object]
+) -> tuple[object, ...]:
+    """Before a method of `text` is called; the positional arguments to call it with."""
     if method in ("center", "ljust", "rjust", "zfill"):
         ask_to_pad(*args[:1])
     elif method == "replace":
@@ -138,7 +147,32 @@ def ask_to_call(text: str, method: str, args: tuple[object, ...]) -> tuple[objec
         return (ask_to_join(args[0], text), *args[1:])
     elif method in ("split", "rsplit", "splitlines"):
         current.get().ask(8 * len(text))
+    if method in ("rfind", "rindex", "rsplit", "rpartition", "strip", "lstrip", "rstrip"):
+        for wanted in (*args, *named.values()):
+            ask_to_compare(text, wanted)
     return args
+
+
+def ask_to_compare(text: str, wanted: object) -> None:
+    """Before a method that may compare every character of `text` with every one of `wanted`.
+
+    Those that search forwards need not be asked: Python's search takes time in proportion to the text.
+    """
+    if isinstance(wanted, str) and len(text) * len(wanted) > MAX_COMPARED:
+        raise TooMuch(f"a text of {len(wanted)} characters sought in one of {len(text)}")
+
+
+def ask_to_hash(keys: Iterable[Hashable]) -> None:
+    """Before making a dict or set of `keys`: numbers and tuples can be chosen so that all have one hash."""
+    first: dict[int, Hashable] = {}
+    alike: Counter[int] = Counter()
+    for key in keys:
+        if isinstance(key, str):  # their hashes differ from run to run, so nobody can choose them
+            continue
+        number = hash(key)
+        alike[number] += first.setdefault(number, key) != key
+        if alike[number] > MAX_ALIKE:
+            raise TooMuch(f"more than {MAX_ALIKE} keys of one hash")
 
 
 def ask_to_pad(width: object = 0) -> None:

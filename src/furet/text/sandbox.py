@@ -28,7 +28,7 @@ from furet.text.limits import TooMuch, current, made
 
 MAX_TREE = 20_000  # nodes of a syntax tree; the largest published templates have some 3,000
 _REFUSED = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.ScopedEvalContextModifier)
-_UNSAFE = {"encode", "expandtabs", "maketrans", "to_bytes", "from_bytes", "translate"}
+_UNSAFE = {"encode", "expandtabs", "from_bytes", "fromkeys", "maketrans", "striptags", "to_bytes", "translate"}
 
 
 class Refused(TemplateError):
@@ -64,17 +64,24 @@ class TemplateDict:
     """Python's `dict` as far as templates use it, without the class itself and what hangs on it."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        if args and not isinstance(args[0], dict):
+            pairs = [tuple(pair) for pair in args[0]]
+            limits.ask_to_hash(pair[0] for pair in pairs if pair)
+            args = (pairs, *args[1:])
         return dict(*args, **kwargs)
 
     def fromkeys(self, keys: Any, value: Any = None) -> dict[Any, Any]:
         """A dict with the same value for every key."""
-        return dict.fromkeys(keys, value)
+        limits.ask_to_iterate(keys)
+        found = list(keys)
+        limits.ask_to_hash(found)
+        return dict.fromkeys(found, value)
 
 
 class Generation(Extension):
     """The tag around what the assistant says, which marks it for training and changes nothing in the text."""
 
-    tags = {"generation"}  # noqa: RUF012
+    tags = {"generation"}
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno
@@ -162,7 +169,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return metered
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        return attr not in _UNSAFE and super().is_safe_attribute(obj, attr, value)
+        unsafe = attr in _UNSAFE and not isinstance(obj, TemplateDict)
+        return not unsafe and super().is_safe_attribute(obj, attr, value)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        current.get().look_at_the_clock()  # filters look up names such as "0.0.0.0", as long as they like
+        return super().getitem(obj, argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         current.get().step()
@@ -173,7 +185,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         current.get().step()
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, str):
-            args = limits.ask_to_call(owner, obj.__name__, args)
+            args = limits.ask_to_call(owner, obj.__name__, args, kwargs)
         return made(super().call(context, obj, *args, **kwargs))
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
