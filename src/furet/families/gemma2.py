@@ -85,8 +85,8 @@ class Gemma2(Decoder):
         for cap in ("attn_logit_softcapping", "final_logit_softcapping"):
             if words.config.get(cap, 0.0) is None:
                 raise words.unsupported(f"{cap} is null: a Gemma 2 without it is not known")
-        queries = words.integer("query_pre_attn_scalar") if words.peek("query_pre_attn_scalar") else 256
-        return super().metadata(words) | period_key(words, PERIOD) | {"attention.scale": queries**-0.5}
+        scale = words.integer("query_pre_attn_scalar", usual=256) ** -0.5
+        return super().metadata(words) | period_key(words, PERIOD) | {"attention.scale": scale}
 
     def embed(self, op: Ops[X]) -> X:
         return op.scale(op.embed(self.weights.token_embd), sqrt(self.config.width))

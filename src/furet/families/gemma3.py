@@ -1,6 +1,7 @@
 """Gemma 3, its text: as Gemma 2, with normalised heads for soft caps, and two kinds of rotation.
 
-Layers with a window turn by small angles' own base; every sixth layer sees all, and is stretched for long contexts.
+Layers with a window rotate by a base of their own; every sixth layer sees all, its positions stretched where the
+context is long.
 
 Runs    Gemma 3 270M to 27B, MedGemma, their children; images are not seen
 Source  arXiv:2503.19786
@@ -95,8 +96,8 @@ class Gemma3(Decoder):
         if near.get("rope_type", "default") != "default":
             raise words.unsupported("layers with a window have scaled positions")
         base = near.get("rope_theta") or words.get("rope_local_base_freq", 1e4)
-        queries = words.integer("query_pre_attn_scalar") if words.peek("query_pre_attn_scalar") else 256
-        own = {"rope.freq_base_swa": float(base), "attention.scale": queries**-0.5}
+        scale = words.integer("query_pre_attn_scalar", usual=256) ** -0.5
+        own = {"rope.freq_base_swa": float(base), "attention.scale": scale}
         return super().metadata(words) | period_key(words, PERIOD) | own
 
     def embed(self, op: Ops[X]) -> X:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 def period_key(words: Words, usual: int) -> dict[str, object]:
     """GGUF's key for the period; raises UnsupportedModel for layers in any other order."""
-    names = [name for name in ("sliding_window_pattern", "_sliding_window_pattern") if words.get(name) is not None]
-    period = words.integer(*names) if names else usual
+    period = words.integer("sliding_window_pattern", "_sliding_window_pattern", usual=usual)
     listed = words.get("layer_types")
     if listed is not None:
         count = words.integer("num_hidden_layers")
