@@ -26,8 +26,8 @@ from furet.dtypes import TensorType
 from furet.errors import ModelFileError, UnsupportedModel
 from furet.files.tensor_file import TensorInfo
 
-MAX_HEADER = 24 << 20  # bytes; 65,536 tensors with names as long as allowed
-MAX_TENSORS = 1 << 16
+MAX_HEADER = 16 << 20  # bytes; 32,768 tensors with names as long as allowed
+MAX_TENSORS = 1 << 15  # in one file
 MAX_NAME = 255  # bytes
 MAX_DIMS = 8
 MAX_METADATA = 4 << 20  # bytes; adapters carry tables of training tags
@@ -228,14 +228,11 @@ class _Reader:
         self.begin = start = self.at
         if self.text[start : start + 1] != b'"':
             self.refuse(f"wanted a string for a {what}")
-        stop = start + 2 + most
-        end = self.text.find(b'"', start + 1, stop)
-        while end > 0 and _escaped(self.text, end):
-            end = self.text.find(b'"', end + 1, stop)
-        if end < 0:
+        length = _string_length(self.text, start + 1, start + 2 + most)
+        if length < 0:
             self.refuse(f"a {what} that is longer than {most} bytes or has no end")
-        self.at = end + 1
-        raw = self.text[start : end + 1]
+        self.at = start + length + 2
+        raw = self.text[start : self.at]
         try:
             value: str = json.loads(raw.decode("utf-8"))
             value.encode("utf-8")  # a lone surrogate is no text
@@ -258,11 +255,16 @@ class _Reader:
             self.refuse(f"{self.total - end} bytes behind {before} belong to nothing")
 
 
-def _escaped(text: bytes, at: int) -> bool:
-    first = at
-    while text[first - 1] == 0x5C:  # a backslash
-        first -= 1
-    return (at - first) % 2 == 1
+def _string_length(text: bytes, begin: int, stop: int) -> int:
+    """Bytes from `begin` to the first quote that no backslash is before; -1 when there is none before `stop`."""
+    stop = min(stop, len(text))
+    width = 256
+    while True:
+        window = text[begin : min(begin + width, stop)]
+        found = window.replace(rb"\\", b"__").replace(rb"\"", b"__").find(b'"')
+        if found >= 0 or begin + width >= stop:
+            return found
+        width *= 4
 
 
 def _numbers(field: bytes) -> tuple[int, ...]:

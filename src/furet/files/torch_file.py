@@ -30,6 +30,7 @@ MAX_TENSORS = 1 << 15  # in one file
 MAX_NAME = 255  # characters
 MAX_NESTING = 4
 
+_DAMAGED = "the file is damaged: download it again, or from another source"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "weights")  # what trainers call the weights
 _PREFIXES = ("module.", "_orig_mod.")  # what data-parallel and compiled modules put before every name
 
@@ -129,10 +130,10 @@ def state_dict(value: object, path: Path) -> dict[str, TorchTensor]:
     if not found:
         raise ModelFileError(_why_none(value), "save the state dict of the model alone", path=path)
     if len(found) > MAX_TENSORS:
-        raise ModelFileError(f"{len(found)} tensors, at most {MAX_TENSORS} are allowed", path=path)
+        raise ModelFileError(f"{len(found)} tensors, at most {MAX_TENSORS} are allowed", _DAMAGED, path=path)
     for name in found:
         if not 0 < len(name) <= MAX_NAME or not name.isprintable():
-            raise ModelFileError(f"{name[:40]!r} is no name of a tensor", path=path)
+            raise ModelFileError(f"{name[:40]!r} is no name of a tensor", _DAMAGED, path=path)
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) and name != prefix for name in found):
             found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}

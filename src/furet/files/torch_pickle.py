@@ -19,7 +19,7 @@ from furet.errors import ModelFileError
 from furet.files.torch_tensors import GLOBALS, Ordered, Refused, Storage, call, dictionary_key, stored
 
 MAX_PICKLE = 16 << 20  # bytes
-MAX_OPCODES = 1 << 20  # a tensor takes some 40
+MAX_OPCODES = 1 << 19  # a tensor takes some 40
 MAX_OBJECTS = 160_000  # tuples, lists and dictionaries; a tensor takes 5 or 6
 MAX_MEMO = 1 << 18  # a tensor takes 8 or 9
 MAX_STACK = 1 << 16
@@ -121,6 +121,11 @@ class _Machine:
         self.at = stop
         return piece
 
+    def byte(self) -> int:
+        value = self.data[self.at]
+        self.at += 1
+        return value
+
     def number(self, width: int, signed: bool = False) -> int:
         return int.from_bytes(self.take(width), "little", signed=signed)
 
@@ -204,7 +209,7 @@ class _Machine:
 
 
 def _proto(machine: _Machine) -> None:
-    version = machine.number(1)
+    version = machine.byte()
     if version > MAX_PROTOCOL:
         machine.refuse(f"protocol {version}, the last one is {MAX_PROTOCOL}", _DAMAGED)
 
@@ -222,7 +227,7 @@ def _mark(machine: _Machine) -> None:
 
 
 def _long(machine: _Machine) -> None:
-    width = machine.number(1)
+    width = machine.byte()
     if width > MAX_LONG:
         machine.refuse(f"a number of {width} bytes, at most {MAX_LONG} are allowed", _DAMAGED)
     machine.stack.append(machine.number(width, signed=True))
@@ -275,15 +280,15 @@ _STEPS: dict[int, Callable[[_Machine], None]] = {
     0x4E: lambda m: m.stack.append(None),
     0x88: lambda m: m.stack.append(True),
     0x89: lambda m: m.stack.append(False),
-    0x4B: lambda m: m.stack.append(m.number(1)),
+    0x4B: lambda m: m.stack.append(m.byte()),
     0x4D: lambda m: m.stack.append(m.number(2)),
     0x4A: lambda m: m.stack.append(m.number(4, signed=True)),
     0x8A: _long,
     0x47: lambda m: m.stack.append(struct.unpack(">d", m.take(8))[0]),
     0x58: lambda m: m.stack.append(m.text(m.number(4))),
-    0x8C: lambda m: m.stack.append(m.text(m.number(1))),
+    0x8C: lambda m: m.stack.append(m.text(m.byte())),
     0x54: lambda m: m.stack.append(m.text(m.number(4))),
-    0x55: lambda m: m.stack.append(m.text(m.number(1))),
+    0x55: lambda m: m.stack.append(m.text(m.byte())),
     0x7D: lambda m: m.build({}),
     0x5D: lambda m: m.build([]),
     0x29: lambda m: m.stack.append(()),
@@ -295,10 +300,10 @@ _STEPS: dict[int, Callable[[_Machine], None]] = {
     0x75: lambda m: m.set_items(m.pop_to_mark()),
     0x61: lambda m: m.append(list(m.pop_many(1))),
     0x65: lambda m: m.append(m.pop_to_mark()),
-    0x71: lambda m: m.remember(m.number(1)),
+    0x71: lambda m: m.remember(m.byte()),
     0x72: lambda m: m.remember(m.number(4)),
     0x94: lambda m: m.remember(len(m.memo)),
-    0x68: lambda m: m.recall(m.number(1)),
+    0x68: lambda m: m.recall(m.byte()),
     0x6A: lambda m: m.recall(m.number(4)),
     0x63: _global,
     0x93: _stack_global,
