@@ -49,15 +49,31 @@ def json_metadata(source: str) -> tuple[dict[str, Any], Document]:
     texts, types = _tokens(document)
     seen = _READERS[kind](document, texts, types)
     keys = {"tokens": texts, "token_type": np.array(types, np.int32)} | seen.keys
+    if TokenType.UNKNOWN in types:
+        keys["unknown_token_id"] = types.index(TokenType.UNKNOWN)
     found = {f"tokenizer.ggml.{key}": value for key, value in keys.items()}
-    plain = not any(flag for added in document.added for name, flag in added.flags.items() if name != "normalized")
-    return found | ({} if seen.exact and plain else {JSON: source}), document
+    return found | ({} if seen.exact and _is_plain(document) else {JSON: source}), document
+
+
+def _is_plain(document: Document) -> bool:
+    """Whether added tokens are found as they are written, wherever they are.
+
+    One that is looked for in normalised text is found in other places; but spaces stay what they are in NFC, and no
+    other characters become spaces.
+    """
+    changed = document.normalizer
+    composed = all(part == {"type": "NFC"} for part in changed)
+    return all(
+        not any(flag for name, flag in added.flags.items() if name != "normalized")
+        and not (added.flags["normalized"] and changed and not (composed and not added.content.strip(" ")))
+        for added in document.added
+    )
 
 
 def _tokens(document: Document) -> tuple[list[str], list[int]]:
     """Text and type of every id, those that no token has included."""
     named = _named(document)
-    unknown = _unknown(document.model)
+    unknown = _unknown(document)
     added = {token.id: token for token in document.added}
     spelt = _BYTES if document.model.get("byte_fallback") else ()
     texts, types = [], []
@@ -93,17 +109,21 @@ def _named(document: Document) -> dict[int, str]:
     return named
 
 
-def _unknown(model: Tree) -> str | None:
+def _unknown(document: Document) -> str | None:
     """The text of the token that stands for what has no other; where bytes are the alphabet, nothing needs it."""
+    model = document.model
     if model["type"] == "Unigram":
         token = model.get("unk_id")
         return str(model["vocab"][token][0]) if token is not None and token < len(model["vocab"]) else None
-    return model.get("unk_token") if model["type"] == "WordPiece" or model.get("byte_fallback") else None
+    return None if _by_bytes(document) else model.get("unk_token")
+
+
+def _by_bytes(document: Document) -> bool:
+    return any(part["type"] == "ByteLevel" for part in document.pre_tokenizer + document.normalizer)
 
 
 def _bpe(document: Document, texts: list[str], types: list[int]) -> Seen:
-    parts = document.pre_tokenizer + document.normalizer
-    return (_byte_level if any(part["type"] == "ByteLevel" for part in parts) else _spaced_bpe)(document, texts, types)
+    return (_byte_level if _by_bytes(document) else _spaced_bpe)(document, texts, types)
 
 
 def _byte_level(document: Document, texts: list[str], types: list[int]) -> Seen:
@@ -128,7 +148,7 @@ def _cuts(parts: list[Tree]) -> tuple[str, ...] | None:
         if part["type"] == "Split" and part.get("behavior") == "Isolated" and not part.get("invert"):
             if "Regex" not in part["pattern"]:
                 return None
-            found.append(part["pattern"]["Regex"])
+            found.append(part["pattern"]["Regex"].replace("\r", r"\r").replace("\n", r"\n"))
         elif part["type"] == "Digits":
             found.append(r"\p{N}" if part.get("individual_digits") else r"\p{N}+")
         elif part["type"] == "ByteLevel" and part is parts[-1] and part.get("add_prefix_space") is False:

@@ -42,8 +42,9 @@ def library_encoder(vocabulary: Vocabulary, source: str) -> Callable[[str, bool]
     """A function from text, and whether to look for special tokens in it, to tokens."""
     document = read_document(source)
     controls = frozenset(vocabulary.of_types(TokenType.CONTROL))
-    everything = _loaded(document, controls | {*vocabulary.of_types(TokenType.UNKNOWN)})
-    plain = _without_specials(everything, document, controls)
+    named = controls | {*vocabulary.of_types(TokenType.UNKNOWN)}
+    everything = _loaded(document, named)
+    plain = _without_specials(everything, document, named)
 
     def encode(text: str, parse_special: bool) -> list[int]:
         with _panics_are_errors():
@@ -69,17 +70,17 @@ def _safely(tokenizer: Any, text: str, controls: frozenset[int], depth: int) -> 
     return [token for part in parts for token in _safely(tokenizer, part, controls, depth - 1)]
 
 
-def _loaded(document: Document, controls: frozenset[int]) -> Any:
+def _loaded(document: Document, named: frozenset[int]) -> Any:
     """The library's tokenizer, with every added token under the id that the file gives it."""
     from tokenizers import Tokenizer
 
     with _panics_are_errors():
-        tokenizer = Tokenizer.from_str(document.for_library(controls))
+        tokenizer = Tokenizer.from_str(document.for_library(named))
     _check_ids(tokenizer, document)
     return tokenizer
 
 
-def _without_specials(tokenizer: Any, document: Document, controls: frozenset[int]) -> Any:
+def _without_specials(tokenizer: Any, document: Document, named: frozenset[int]) -> Any:
     """A second tokenizer over the same tables, which does not look for special tokens."""
     from tokenizers import AddedToken, Tokenizer
 
@@ -88,8 +89,8 @@ def _without_specials(tokenizer: Any, document: Document, controls: frozenset[in
         if getattr(tokenizer, part) is not None:
             setattr(plain, part, getattr(tokenizer, part))
     for added in document.added:
-        token = AddedToken(added.content, **added.flags, special=added.id in controls)
-        (plain.add_special_tokens if added.id in controls else plain.add_tokens)([token])
+        token = AddedToken(added.content, **added.flags, special=added.id in named)
+        (plain.add_special_tokens if added.id in named else plain.add_tokens)([token])
     _check_ids(plain, document)
     plain.encode_special_tokens = True
     return plain

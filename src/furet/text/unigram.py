@@ -75,6 +75,7 @@ def _cutter(vocabulary: Vocabulary) -> Callable[[str], list[tuple[int, int, int]
         best = array(sums, [0.0]) * (count + 1)
         starts = array("q", [-1]) * (count + 1)
         tokens = array("q", [UNKNOWN]) * (count + 1)
+        rounded = array(sums, [0.0])
         for start in range(count):
             base = best[start]
             for length in (1, *lengths.get(text[start : start + 2], ())):
@@ -86,8 +87,9 @@ def _cutter(vocabulary: Vocabulary) -> Callable[[str], list[tuple[int, int, int]
                     if length > 1:
                         continue
                     found = UNKNOWN, unknown
-                if starts[end] < 0 or base + found[1] > best[end]:
-                    tokens[end], starts[end], best[end] = found[0], start, base + found[1]
+                rounded[0] = base + found[1]
+                if starts[end] < 0 or rounded[0] > best[end]:
+                    tokens[end], starts[end], best[end] = found[0], start, rounded[0]
         path = []
         while count:
             path.append((starts[count], count, tokens[count]))
@@ -98,15 +100,12 @@ def _cutter(vocabulary: Vocabulary) -> Callable[[str], list[tuple[int, int, int]
 
 
 def _pieces(vocabulary: Vocabulary) -> dict[str, tuple[int, float]]:
-    """Token and score of each piece; a user-defined one gets a score that no other cut comes near."""
-    normal = vocabulary.of_types(TokenType.NORMAL)
+    """Token and score of each piece; a user-defined one costs nothing, so that no other cut is better."""
     scores = vocabulary.scores.tolist()
-    highest = max((scores[token] for token in normal), default=0.0)
-    names = ((token, vocabulary.token_bytes(token).decode("utf-8", "replace")) for token in normal)
-    found = {name: (token, scores[token]) for token, name in names}
-    for token in vocabulary.of_types(TokenType.USER_DEFINED):
-        name = vocabulary.token_bytes(token).decode("utf-8", "replace")
-        found[name.replace(SPACE, " ")] = token, len(name.replace(" ", SPACE).encode()) * highest - 0.1
+    found = {}
+    for token in vocabulary.of_types(TokenType.NORMAL, TokenType.USER_DEFINED):
+        score = scores[token] if vocabulary.types[token] == TokenType.NORMAL else 0.0
+        found[vocabulary.token_bytes(token).decode("utf-8", "replace").replace(SPACE, " ")] = token, score
     return found
 
 
