@@ -24,6 +24,7 @@ WRITTEN = {
     ),
     "llama2": "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nA [/INST] B </s><s>[INST] C [/INST]",
     "mistral": "[INST] S\n\nA [/INST] B</s>[INST] C [/INST]",
+    "mistral-nemo": "[INST]S\n\nA[/INST]B</s>[INST]C[/INST]",
     "gemma": (
         "<start_of_turn>user\nS\n\nA<end_of_turn>\n<start_of_turn>model\nB<end_of_turn>\n"
         "<start_of_turn>user\nC<end_of_turn>\n<start_of_turn>model\n"

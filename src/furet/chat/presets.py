@@ -102,6 +102,14 @@ PRESETS = (
         tokens=("<|start_of_role|>", "<|end_of_role|>"),
     ),
     Preset(
+        "mistral-nemo",
+        "Mistral Nemo, Small and others whose marks are tokens",
+        user="[INST]{}[/INST]",
+        assistant="{}{eos}",
+        inside=True,
+        tokens=("[INST]", "[/INST]"),
+    ),
+    Preset(
         "openchat",
         "OpenChat 3.5, Starling",
         system="{}<|end_of_turn|>",
@@ -131,7 +139,7 @@ PRESETS = (
     ),
     Preset(
         "mistral",
-        "Mistral and Mixtral Instruct",
+        "Mistral 7B and Mixtral Instruct",
         user="[INST] {} [/INST]",
         assistant=" {}{eos}",
         inside=True,
