@@ -21,6 +21,7 @@ Source: the tensor names of the gguf package; converters of llama.cpp for the fa
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -200,7 +201,14 @@ def hyperparameters(file: GGML) -> dict[str, Any]:
         keys["context_length"] = axes["X"]
     if file.architecture != "llama":
         keys["attention.layer_norm_epsilon"] = EPSILON
-    return keys | _special(file.architecture, axes, file.header, file)
+    keys |= _special(file.architecture, axes, file.header, file)
+    return {key: _as_stored(value) if isinstance(value, float) else value for key, value in keys.items()}
+
+
+def _as_stored(value: float) -> float:
+    """The float32 that a GGUF file would keep, so that both give the same logits."""
+    stored: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    return stored
 
 
 def _special(
