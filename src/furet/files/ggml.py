@@ -230,7 +230,8 @@ def open_ggml(path: str | Path, *, exact: bool = True) -> GGML:
     """Open a GGML file; given any part of an old LLaMA model (`.bin`, `.bin.1`, ...), all of them.
 
     exact   blocks with float32 scales that no type of today can hold are given as F32, which takes 6 times
-            the memory. False: their scales are rounded to float16 instead, by at most 1/2048 of themselves
+            the memory. False: their scales are rounded to float16 instead, by 1/2048 of themselves at most
+            (those below 6e-5 by 3e-8), and the types stay
     raises  NotFound when there is no such file, ModelFileError when it is malformed, incomplete, or no known
             architecture accounts for all of its bytes, UnsupportedModel for a version that is not known here
     """

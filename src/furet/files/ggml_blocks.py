@@ -101,6 +101,9 @@ _IDS = (
 _RWKV_IDS = ("F32", "F16", "Q4_0", "Q4_1", "Q4_1_O", "Q4_2", "Q4_3", "Q5_0", "Q5_1", "Q8_0")
 
 
+_BEYOND_HALF = 0x1FFF  # bits of a float32 that are zero in all that a float16 can be
+
+
 def type_name(number: int, rwkv: bool) -> str:
     """What a type number of a file stands for; rwkv.cpp counts in its own way."""
     names = _RWKV_IDS if rwkv else _IDS
@@ -111,7 +114,9 @@ def fits(block: Block, data: NDArray[np.uint8]) -> bool:
     """Whether every float32 scale of these blocks is a float16. [n * nbytes]"""
     import numpy as np
 
-    scales = data.reshape(-1, block.nbytes)[:, : 4 * block.scales].view("<f4")
+    scales = np.ascontiguousarray(data.reshape(-1, block.nbytes)[:, : 4 * block.scales]).view("<f4")
+    if np.bitwise_or.reduce(scales.view("<u4"), axis=None) & _BEYOND_HALF:
+        return False
     with np.errstate(over="ignore", invalid="ignore"):
         return bool((scales.astype(np.float16).astype(np.float32) == scales).all())
 

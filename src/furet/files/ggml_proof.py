@@ -178,6 +178,8 @@ class _Attempt:
                     f"{says}, one {parts}th of {list(wanted)}: this is one of {parts} parts of a model; "
                     f"put the others beside it as {name}.1 to {name}.{parts - 1}"
                 )
+        if len(wanted) == 2 and record.shape == wanted[::-1]:
+            return f"{says}, wanted {list(wanted)}: it lies transposed, as in the first files of early 2023"
         return f"{says}, wanted {list(wanted)}" if wanted else f"{says}, wanted {' by '.join(row.shape)}"
 
     def check_complete(self) -> None:
