@@ -22,6 +22,7 @@ from furet import quant
 from furet.dtypes import TensorType
 from furet.families import find_family
 from furet.families.fields import Fields
+from furet.families.tensors import applying
 from furet.files.gguf import write_gguf
 
 SIZES = {"L": 2, "C": 64, "H": 4, "K": 2, "F": 96, "V": 97}
@@ -102,7 +103,7 @@ def model(
     fields = Fields(made.metadata, architecture)
     layers = family.read_config(fields).layers
     kinds = {"*": types} if isinstance(types, str) else types
-    for row in family.tensors:
+    for row in applying(family.tensors, fields.axes):
         if row.optional and row.attribute not in optional:
             continue
         for i in range(layers) if row.per_layer else [0]:

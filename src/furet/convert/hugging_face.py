@@ -14,13 +14,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from furet.convert.seen import SeenModel, SeenTensor
 from furet.errors import ModelFileError, NotFound, UnsupportedModel
 from furet.families import find_model_type
 from furet.families.fields import Fields
 from furet.families.hugging_face import Words, read_json
 from furet.families.reshape import RESHAPES
-from furet.families.tensors import Row, layers
+from furet.families.tensors import Row, applying, layers
 
 if TYPE_CHECKING:
     from furet.families.family import Family
@@ -58,7 +60,7 @@ def open_folder(folder: Path, *, tokenizer: bool = True) -> SeenModel:
     words.close()
     architecture = family.architectures[0]
     metadata: dict[str, Any] = {"general.architecture": architecture, "general.name": _name(config, folder)}
-    metadata |= {f"{architecture}.{key}": value for key, value in keys.items()}
+    metadata |= {f"{architecture}.{key}": _as_stored(value) for key, value in keys.items()}
     fields = Fields(metadata, architecture, family.ignored, folder)
     family.read_config(fields)
     if tokenizer:
@@ -89,6 +91,11 @@ def open_weights(folder: Path) -> TensorFile:
     raise NotFound(f"{folder}: no weights", "wanted model.safetensors, pytorch_model.bin or shards of one of them")
 
 
+def _as_stored(value: object) -> object:
+    """A number as a GGUF file holds it, so that the file gives the same answers as the folder."""
+    return float(np.float32(value)) if isinstance(value, float) else value
+
+
 def _name(config: Mapping[str, Any], folder: Path) -> str:
     name = config.get("_name_or_path")
     return str(name)[:200] if isinstance(name, str) and name else folder.resolve().name
@@ -98,7 +105,7 @@ def _tensors(family: type[Family], fields: Fields, file: TensorFile, *, tied: bo
     """The tensors of the file under the names of the family's table; every one is used, or known as a buffer."""
     names = _Names(file)
     found: dict[str, SeenTensor] = {}
-    for row in family.tensors:
+    for row in applying(family.tensors, fields.axes):
         for i in range(layers(fields.axes, row.group)) if row.per_layer else [0]:
             parts = names.take(row, i, fields.axes)
             if row.name == "output.weight" and tied:

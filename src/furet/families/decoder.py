@@ -13,6 +13,8 @@ from furet.families.rotary import read_rope
 from furet.ops import Activation, Ops, X
 from furet.ops.rope import Rope, Style
 
+MOST_EXPERTS = 1024  # no published model has more
+
 
 @dataclass(frozen=True)
 class Config(family.Config):
@@ -83,6 +85,16 @@ class Decoder(Family):
         up, down = (getattr(w, f"ffn_{part}_bias", None) for part in ("up", "down"))
         return op.linear(op.activate(op.linear(x, w.ffn_up, up), self.config.activation), w.ffn_down, down)
 
+    def mixture(self, op: Ops[X], x: X, w: Any, normalise: bool) -> X:
+        """SwiGLU of the few experts that suit each token. [T, C] -> [T, C]
+
+        normalise   the weights of a token's experts are made to add up to 1
+        """
+        route = op.route(op.linear(x, w.ffn_gate_inp), self.config.used, normalise)
+        y = op.dispatch(x, route)  # [T*used, C]
+        gate, up = op.expert_linear(y, w.ffn_gate_exps, route), op.expert_linear(y, w.ffn_up_exps, route)
+        return op.combine(op.expert_linear(op.activate(gate, "silu") * up, w.ffn_down_exps, route), route)
+
     def gated(self, op: Ops[X], x: X, w: object, function: Activation = "silu") -> X:
         """SwiGLU and its kin: down(function(gate(x)) * up(x)). [T, C] -> [T, C]"""
         gate, up, down = (getattr(w, f"ffn_{part}") for part in ("gate", "up", "down"))
@@ -95,11 +107,13 @@ def read_config(
     norm: Norm = "rms",
     long: bool = False,
     activation: Activation = "silu",
+    experts: bool = False,
 ) -> Config:
     """The configuration of a decoder, with rotary positions where the family uses them, and grouped queries.
 
     long        whether the family chooses factors of its angles by the length of the context
     activation  the function of its feed-forward layers where the file names none
+    experts     whether the family knows mixtures of experts; X is then their width, and there is no F
     """
     layers = f.axis("L", "block_count", high=1000)
     width = f.axis("C", "embedding_length")
@@ -112,12 +126,11 @@ def read_config(
     f.expect("attention.value_length", head_dim, f"values must be of the size of keys, {head_dim}")
     context = f.integer("context_length", low=1, high=MOST_TOKENS)
     f.expect("attention.causal", True, "attention that looks ahead is not supported")
-    f.expect("expert_count", 0, "mixtures of experts are not supported in this family")
-    f.expect("expert_used_count", 0, "mixtures of experts are not supported in this family")
+    count, used = _experts(f, experts)
     return Config(
         layers=layers,
         width=width,
-        ffn=f.axis("F", "feed_forward_length"),
+        ffn=f.axes["X" if count else "F"].size,
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
@@ -127,8 +140,22 @@ def read_config(
         eps=f.number(EPSILON[norm]),
         rope=read_rope(f, head_dim, context, style, long),
         activation=_activation(f, activation),
+        experts=count,
+        used=used,
         given_scale=f.number("attention.scale", 0.0),
     )
+
+
+def _experts(f: Fields, known: bool) -> tuple[int, int]:
+    """How many experts there are, and how many a token meets; reads F, or E and X."""
+    if not known or f.integer("expert_count", 0) == 0:
+        for key in ("expert_count", "expert_used_count"):
+            f.expect(key, 0, "mixtures of experts are not supported in this family")
+        f.axis("F", "feed_forward_length")
+        return 0, 0
+    count = f.axis("E", "expert_count", high=MOST_EXPERTS)
+    f.axis("X", "expert_feed_forward_length", f.integer("feed_forward_length", 0))
+    return count, f.integer("expert_used_count", low=1, high=count)
 
 
 def _activation(f: Fields, usual: Activation) -> Activation:

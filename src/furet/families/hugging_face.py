@@ -17,6 +17,7 @@ import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,8 @@ CHANGES_NOTHING = (
     "onnx_export", "classifier_dropout", "add_cross_attention", "cross_attention_hidden_size", "unsloth_*",
     "tie_encoder_decoder", "pruned_heads", "is_composition", "use_return_dict", "layer_types", "init_device",
     "bad_words_ids", "remove_invalid_values", "repetition_penalty", "length_penalty", "transformers.js_config",
-    "tf_legacy_loss", "attn_implementation", "experts_implementation", "ignore_keys_at_rope_validation",
+    "router_aux_loss_coef", "router_jitter_noise", "output_router_logits", "tf_legacy_loss",
+    "attn_implementation", "experts_implementation", "ignore_keys_at_rope_validation",
     "diversity_penalty", "early_stopping", "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty",
     "forced_*", "no_repeat_ngram_size", "num_beam_groups", "num_return_sequences", "output_scores",
     "suppress_tokens", "begin_suppress_tokens", "typical_p", "sep_token_id", "custom_pipelines",
@@ -109,8 +111,7 @@ class Words:
         self.config = config
         self.path = path
         self._words = {**_parse(SHARED), **_parse(table)}
-        nothing = (*CHANGES_NOTHING, *(key for key in self._words if "*" in key))
-        self._left = {key for key in config if not any(fnmatchcase(key, one) for one in nothing)}
+        self._left = self._to_read(config)
 
     def peek(self, key: str, default: Any = None) -> Any:
         """The value of a key, or the default where it is missing or null."""
@@ -123,12 +124,26 @@ class Words:
         return self.peek(key, default)
 
     def integer(self, *names: str, usual: int | None = None) -> int:
-        """The first of several keys that is there, which count as read: a whole number from 1 on."""
-        found = [name for name in names if self.get(name) is not None]
-        value = self.peek(found[0]) if found else usual
+        """The first of several keys that is there, which all count as read: a whole number from 1 on."""
+        name, value = self._first(names, usual)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise self.damaged(found[0] if found else names[0], "a whole number from 1 on")
+            raise self.damaged(name, "a whole number from 1 on")
         return value
+
+    def number(self, *names: str, usual: float | None = None) -> float:
+        """As `integer`: a finite number from 0 on."""
+        name, value = self._first(names, usual)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
+            raise self.damaged(name, "a number from 0 on")
+        return float(value)
+
+    def unfold(self, name: str) -> None:
+        """Put the keys of a table within, if it is there, beside the others."""
+        table = self.get(name, {})
+        if not isinstance(table, Mapping):
+            raise self.damaged(name, "a table")
+        self.config = {**self.config, **table}
+        self._left |= self._to_read(table)
 
     def activation(self, name: str, usual: str) -> dict[str, object]:
         """GGUF's key for the function of the feed-forward layers, which a key names."""
@@ -171,6 +186,15 @@ class Words:
     def unsupported(self, message: str, hint: str = "") -> UnsupportedModel:
         """The error for a configuration that is sound, but not one of this family."""
         return UnsupportedModel(f"{self.path}: {message}" if self.path else message, hint)
+
+    def _first(self, names: tuple[str, ...], usual: object) -> tuple[str, Any]:
+        """(name, value) of the first key that is there."""
+        found = {name: value for name in names if (value := self.get(name)) is not None}
+        return next(iter(found.items()), (names[0], usual))
+
+    def _to_read(self, table: Mapping[str, Any]) -> set[str]:
+        nothing = (*CHANGES_NOTHING, *(key for key in self._words if "*" in key))
+        return {key for key in table if not any(fnmatchcase(key, one) for one in nothing)}
 
     def damaged(self, key: str, wanted: str) -> ModelFileError:
         """The error for a key that says what no sound file says."""

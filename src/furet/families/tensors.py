@@ -12,7 +12,8 @@ name            the GGUF name, which is also ours: `weights.blk[i].attn_q`, `wei
                 the tensor, which then is None. What stands before `blk.` groups layers: `weights.enc.blk[i]`
 hugging face    its name there, `-` where there is none; commas between names of which one is there; after a bar,
                 what is done to it (`furet.families.reshape`); with {e} the experts' tensors are stacked
-shape           axis letters of the glossary and numbers, rows first; sums and products of them, and a divisor
+shape           axis letters of the glossary and numbers, rows first; sums and products of them, and a divisor. A line
+                with a letter that the model has no size for, such as E without experts, is not for this model
 floor           the coarsest type that a quantiser may store it in
 """
 
@@ -58,6 +59,12 @@ class Row:
         return name.removesuffix(".weight").replace(".", "_")
 
     @property
+    def letters(self) -> frozenset[str]:
+        """The axis letters in its shape."""
+        words = " ".join(self.shape).replace("*", " ").replace("+", " ").replace("/", " ").split()
+        return frozenset(word for word in words if not word.isdigit())
+
+    @property
     def per_layer(self) -> bool:
         """Whether there is one such tensor in every layer."""
         return "{i}" in self.name
@@ -70,6 +77,11 @@ class Row:
 def table(text: str) -> tuple[Row, ...]:
     """Read a table in the form above; the first line names the columns."""
     return tuple(_row(*line.split()) for line in text.strip().splitlines()[1:])
+
+
+def applying(rows: Sequence[Row], axes: Mapping[str, Axis]) -> tuple[Row, ...]:
+    """The lines that are for a model of these sizes."""
+    return tuple(row for row in rows if row.letters <= axes.keys())
 
 
 def layers(axes: Mapping[str, Axis], group: str) -> int:
@@ -125,7 +137,7 @@ def _row(name: str, hugging_face: str, *rest: str) -> Row:
 
 
 def _alternatives(names: str) -> list[str]:
-    """mlp.wi,wi_1 stands for mlp.wi and mlp.wi_1: what has no dot replaces the last part of the first, or of its bias."""
+    """mlp.wi,wi_1 stands for mlp.wi and mlp.wi_1: what has no dot replaces the last part, before .bias."""
     first, *others = names.split(",")
     end = ".bias" if first.endswith(".bias") else ""
     parent = first.removesuffix(end).rpartition(".")[0]
@@ -133,6 +145,8 @@ def _alternatives(names: str) -> list[str]:
 
 
 def _take(left: dict[str, Tensor], row: Row, layer: int, fields: Fields) -> Tensor | None:
+    if not row.letters <= fields.axes.keys():
+        return None
     name = row.name.format(i=layer)
     tensor = left.pop(name, None)
     wanted = row.sizes(fields.axes, layer)
@@ -161,8 +175,7 @@ def _factor(word: str, axes: Mapping[str, Axis], layer: int) -> int:
 def _reason(row: Row, axes: Mapping[str, Axis]) -> str:
     """Where a wanted shape comes from, such as: H*D C with C = 576 (llama.embedding_length), ..."""
     shape = " ".join(row.shape)
-    words = set(shape.replace("*", " ").replace("+", " ").replace("/", " ").split())
-    letters = [letter for letter in axes if letter in words]
+    letters = [letter for letter in axes if letter in row.letters]
     if row.per_layer:
         letters.append("L")
     return f"{shape} with " + ", ".join(f"{a} = {axes[a].shown} ({axes[a].origin})" for a in letters)
