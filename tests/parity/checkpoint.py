@@ -113,12 +113,16 @@ def stored(name: str) -> Stored:
         return Stored(about["config"], about["shapes"], file[f"{name}: logits"])
 
 
-def save(name: str, folder: Path) -> Path:
-    """Write the checkpoint of a case as Hugging Face's library would."""
+def save(name: str, folder: Path, *, torch: bool = False) -> Path:
+    """Write the checkpoint of a case as Hugging Face's library would, now or in the time of torch files."""
     _, case = cases()[name]
     golden = stored(name)
     (folder / "config.json").write_text(json.dumps(golden.config))
-    write_safetensors(folder / "model.safetensors", case.weights(golden.shapes))
+    weights = case.weights(golden.shapes)
+    if torch:
+        write_torch(folder / "pytorch_model.bin", weights)
+    else:
+        write_safetensors(folder / "model.safetensors", weights)
     return folder
 
 
@@ -133,6 +137,20 @@ def write_safetensors(path: Path, tensors: Mapping[str, Floats]) -> None:
     text += b" " * (-len(text) % 8)
     data = b"".join(np.ascontiguousarray(array).tobytes() for array in tensors.values())
     path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def write_torch(path: Path, tensors: Mapping[str, Floats]) -> None:
+    """Write float32 tensors as `torch.save` does."""
+    from pickle_bytes import pickled, rebuilt, storage, table
+    from zip_bytes import archive
+
+    entries, rows = {}, {}
+    for key, (name, array) in enumerate(tensors.items()):
+        stride = tuple(step // 4 for step in np.ascontiguousarray(array).strides)
+        rows[name] = rebuilt(storage(str(key), array.size), 0, array.shape, stride)
+        entries[f"archive/data/{key}"] = np.ascontiguousarray(array).tobytes()
+    about = {"archive/data.pkl": pickled(table(**rows)), "archive/byteorder": b"little", "archive/version": b"3\n"}
+    path.write_bytes(archive({**about, **entries}))
 
 
 def rope(base: float = 10_000.0, **scaling: Any) -> dict[str, Any]:

@@ -15,12 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from furet.errors import ModelFileError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from typing_extensions import Self
 
     from furet.ops import Tensor
+
+
+OF_A_FOLDER = ("safetensors", "torch zip", "torch legacy", "index")  # kinds of files that hold tensors alone
+OLD_GGML = ("ggml", "ggmf", "ggjt", "ggcc")
 
 
 class ModelFile(Protocol):
@@ -68,10 +74,23 @@ def open_model(path: str | Path) -> ModelFile:
     path    a file, or a folder as Hugging Face's library saves them
     raises  NotFound, ModelFileError, UnsupportedModel
     """
-    from furet.convert.hugging_face import open_folder
-    from furet.files.gguf import open_gguf
+    from furet.files.kind import kind_of
 
     path = Path(path)
-    if path.is_dir():
-        return open_folder(path)
+    kind = kind_of(path)
+    if path.is_dir() or (kind.name in OF_A_FOLDER and (path.parent / "config.json").is_file()):
+        from furet.convert.hugging_face import open_folder
+
+        return open_folder(path if path.is_dir() else path.parent)
+    if kind.name in OLD_GGML and kind.opens:
+        from furet.convert.old_ggml import open_old_ggml
+
+        return open_old_ggml(path)
+    if kind.name in OF_A_FOLDER and kind.opens:
+        hint = "put config.json and the tokenizer's files of the same model into its folder"
+        raise ModelFileError(f"{kind.says}, but there is no config.json beside it", hint, path=path)
+    if not kind.opens and kind.name not in ("gguf", "unknown"):
+        raise ModelFileError(kind.says, kind.hint, path=path)
+    from furet.files.gguf import open_gguf
+
     return open_gguf(path)
