@@ -63,11 +63,8 @@ def test_configuration_of_a_llama() -> None:
             "value_length is 8: values must be of the size of keys, 16",
         ),
         ({"attention.causal": False}, UnsupportedModel, "looks ahead"),
-        (
-            {"expert_count": 8, "expert_used_count": 2},
-            UnsupportedModel,
-            "expert_count is 8: mixtures of experts",
-        ),
+        ({"expert_count": 8, "expert_used_count": 2}, ModelFileError, "blk.0.ffn_gate_inp.weight: is missing"),
+        ({"expert_count": 8, "expert_used_count": 9}, ModelFileError, "expert_used_count: is 9, wanted 1 to 8"),
         ({"rope.dimension_count": 32}, ModelFileError, "dimension_count: is 32, wanted 2 to 16"),
         ({"rope.freq_base": float("nan")}, ModelFileError, "freq_base: is nan"),
         ({"rope.freq_base": 1.0}, ModelFileError, "freq_base: is 1.0, wanted a number above 1"),
