@@ -117,11 +117,33 @@ def falcon(t: Tensors, kv_heads: int = 1) -> tuple[Any, Tensors]:
     return transformers.FalconForCausalLM(config), named
 
 
+def rwkv(t: Tensors) -> tuple[Any, Tensors]:
+    """The old file has -exp(time_decay)."""
+    config = transformers.RwkvConfig(
+        vocab_size=V, hidden_size=C, attention_hidden_size=C, intermediate_size=F, num_hidden_layers=L,
+        context_length=X, rescale_every=0, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    words = {
+        **{"emb.": "embeddings.", "ln0": "pre_ln", "att.": "attention.", "ffn.": "feed_forward."},
+        **{"time_mix_k": "time_mix_key", "time_mix_v": "time_mix_value", "time_mix_r": "time_mix_receptance"},
+    }
+    named = {}
+    for name, tensor in t.items():
+        spelt = name
+        for old, new in words.items():
+            spelt = spelt.replace(old, new)
+        tensor = tensor.reshape(1, 1, C) if "time_mix" in name else tensor
+        tensor = torch.log(-tensor) if name.endswith("time_decay") else tensor
+        named[spelt if name.startswith("head") else f"rwkv.{spelt}"] = tensor
+    return transformers.RwkvForCausalLM(config), named
+
+
 BUILDERS: dict[str, Callable[[Tensors], tuple[Any, Tensors]]] = {
     **{"llama": llama, "gpt2": gpt2, "starcoder": gpt2, "starcoder1": lambda t: gpt2(t, True), "gptj": gptj},
     **{"gptneox": gptneox, "mpt": mpt, "replit": mpt, "falcon": falcon, "falcon40": lambda t: falcon(t, 2)},
+    "rwkv": rwkv,
 }
-OUR_OWN = ("gptj",)  # llama.cpp has no runtime for it
+OUR_OWN = ("gptj", "rwkv")  # llama.cpp has no runtime for them
 
 
 def theirs(name: str, values: dict[str, writer.Values]) -> Logits:

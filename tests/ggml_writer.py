@@ -328,7 +328,11 @@ def _rwkv(filled, words, c, f, layers) -> Model:  # type: ignore[no-untyped-def]
     each |= {"ffn.key.weight": (f, c), "ffn.receptance.weight": (c, c), "ffn.value.weight": (c, f)}
     shapes |= _per_layer(layers, "blocks.{}.", each)
     shapes |= {"ln_out.weight": (c,), "ln_out.bias": (c,), "head.weight": (V, c)}
-    return Model([("n_vocab", V), ("n_embd", c), ("n_layer", layers)], filled(shapes), [])
+    tensors = filled(shapes)
+    for name in tensors:
+        if name.endswith("time_decay"):
+            tensors[name] = -tensors[name]  # -exp of what the checkpoint has
+    return Model([("n_vocab", V), ("n_embd", c), ("n_layer", layers)], tensors, [])
 
 
 _MODELS = {

@@ -315,3 +315,9 @@ def test_of_decoded_words_single_bytes_are_found_again_and_others_are_lost(tmp_p
 def test_rwkv_files_have_no_vocabulary(tmp_path):
     with seen(tmp_path, writer.model("rwkv"), "ggmf v101") as model:
         assert not [key for key in model.metadata if key.startswith("tokenizer.")]
+
+
+@pytest.mark.parametrize("name", writer.NAMES)
+def test_a_family_runs_every_architecture(name, tmp_path):
+    with seen(tmp_path, writer.model(name, layers=1), writer.generation_for(name), "Q5_1") as model:
+        assert np.isfinite(logits(model)).all()
