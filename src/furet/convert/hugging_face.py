@@ -60,7 +60,7 @@ def open_folder(folder: Path, *, tokenizer: bool = True) -> SeenModel:
     words.close()
     architecture = family.architectures[0]
     metadata: dict[str, Any] = {"general.architecture": architecture, "general.name": _name(config, folder)}
-    metadata |= {f"{architecture}.{key}": _as_stored(value) for key, value in keys.items()}
+    metadata |= {_full(architecture, key): _as_stored(value) for key, value in keys.items()}
     fields = Fields(metadata, architecture, family.ignored, folder)
     family.read_config(fields)
     if tokenizer:
@@ -89,6 +89,11 @@ def open_weights(folder: Path) -> TensorFile:
 
             return open_torch(found[0])
     raise NotFound(f"{folder}: no weights", "wanted model.safetensors, pytorch_model.bin or shards of one of them")
+
+
+def _full(architecture: str, key: str) -> str:
+    """A family's key as it stands in a file; those of the tokenizer have a name of their own."""
+    return key if key.startswith("tokenizer.") else f"{architecture}.{key}"
 
 
 def _as_stored(value: object) -> object:

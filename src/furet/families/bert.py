@@ -63,7 +63,7 @@ class Bert(Family):
     words = """
         hidden_act                = gelu
         position_embedding_type   = absolute
-        type_vocab_size           token_type_count   2
+        type_vocab_size           tokenizer.ggml.token_type_count   2
     """
 
     @staticmethod
