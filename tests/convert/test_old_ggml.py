@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import ggml_writer as writer
@@ -273,8 +274,6 @@ def test_merges_of_a_trained_vocabulary_are_found_again():
         vocab_size=1500, initial_alphabet=alphabet, special_tokens=["<|endoftext|>", "<|padding|>"]
     )
     library.train_from_iterator(texts, trainer)
-    import json
-
     trained = json.loads(library.to_str())["model"]
     back = {char: byte for byte, char in enumerate(alphabet)}
     words = [b""] * len(trained["vocab"])
@@ -312,9 +311,14 @@ def test_of_decoded_words_single_bytes_are_found_again_and_others_are_lost(tmp_p
     assert tokenizer_from_metadata(metadata).decode([1 + 94 + 7]) == "\ufffd"
 
 
-def test_rwkv_files_have_no_vocabulary(tmp_path):
-    with seen(tmp_path, writer.model("rwkv"), "ggmf v101") as model:
-        assert not [key for key in model.metadata if key.startswith("tokenizer.")]
+def test_rwkv_files_have_no_vocabulary_but_may_have_one_beside_them(tmp_path):
+    for count, there in ((0, False), (writer.V - 5, False), (writer.V, True)):
+        if count:
+            words = {f"w{number}": number for number in range(count)}
+            (tmp_path / "vocab.json").write_text(json.dumps(words))
+            (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+        with seen(tmp_path, writer.model("rwkv"), "ggmf v101") as model:
+            assert ("tokenizer.ggml.tokens" in model.metadata) == there
 
 
 @pytest.mark.parametrize("name", writer.NAMES)

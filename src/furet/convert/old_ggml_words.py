@@ -3,7 +3,7 @@
 LLaMA     pieces with plain spaces; unknown, BOS and EOS are ids 0 to 2, raw bytes ids 3 to 258. The `ggml`
           generation has no scores: -id, as pieces are in the order of their scores
 replit    a Unigram model of SentencePiece: pieces with their log probabilities
-RWKV      none: its files hold no vocabulary
+RWKV      none in the file; that of a tokenizer file beside it, if it has as many tokens
 others    byte-level BPE, without merges but in ggcc files; `furet.convert.old_ggml_merges` finds them
 
 Converters wrote the words of byte-level vocabularies in three ways. Bytes: most. Latin-1: each byte as the
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from furet.convert.old_ggml_merges import merges_of
+from furet.errors import NotFound
 from furet.files.ggml import GGML
 from furet.text.bytelevel import byte_alphabet
 from furet.text.vocabulary import TokenType
@@ -28,6 +29,7 @@ from furet.text.vocabulary import TokenType
 SPACE = "\u2581"
 ADDED_SCORE = -1000.0  # what llama.cpp's converter gave to tokens added to a LLaMA vocabulary
 UNUSED = "[PAD{}]"
+WORLD = 65_536  # rows of the embedding of RWKV world models, a few more than their tokens
 END = b"<|endoftext|>"
 PRE = {
     **{"gpt2": "gpt-2", "gptj": "gpt-2", "starcoder": "starcoder", "falcon": "falcon"},
@@ -39,14 +41,29 @@ _PRINTABLE = [bytes([byte]) for byte in range(ord("!"), ord("~") + 1)]
 
 
 def tokenizer_metadata(file: GGML) -> dict[str, Any]:
-    """The `tokenizer.ggml.*` keys of a file; none for RWKV."""
+    """The `tokenizer.ggml.*` keys of a file; none for RWKV without a tokenizer beside it."""
     if file.architecture == "rwkv":
-        return {}
+        return _beside(file)
     if file.architecture == "llama":
         return _llama(file.vocabulary, file.axes["V"])
     if file.architecture == "replit":
         return _replit(file.vocabulary)
     return _byte_level(file)
+
+
+def _beside(file: GGML) -> dict[str, Any]:
+    """What tokenizer files in the same folder say; nothing if they are of another model."""
+    from furet.text.from_files import metadata_from_folder
+
+    try:
+        found = dict(metadata_from_folder(file.path.parent))
+    except NotFound:
+        return {}
+    count, wanted = len(found["tokenizer.ggml.tokens"]), file.axes["V"]
+    world = found["tokenizer.ggml.model"] == "rwkv" and wanted == WORLD
+    if not world and count != wanted:
+        return {}
+    return dict(metadata_from_folder(file.path.parent, wanted))
 
 
 def _llama(words: Sequence[tuple[bytes, float | None]], count: int) -> dict[str, Any]:
