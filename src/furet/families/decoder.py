@@ -25,6 +25,7 @@ class Config(family.Config):
     period          every so manieth layer sees all, whatever the window; 0: none does
     given_scale     what attention scores are multiplied by; 0: 1 / sqrt(D)
     experts, used   of a mixture of experts: how many there are (E), and how many a token meets
+    normalise       whether the weights of a token's experts are made to add up to 1
     """
 
     ffn: int  # F
@@ -38,6 +39,7 @@ class Config(family.Config):
     given_scale: float = 0.0
     experts: int = 0
     used: int = 0
+    normalise: bool = True
 
     @property
     def scale(self) -> float:
@@ -85,12 +87,9 @@ class Decoder(Family):
         up, down = (getattr(w, f"ffn_{part}_bias", None) for part in ("up", "down"))
         return op.linear(op.activate(op.linear(x, w.ffn_up, up), self.config.activation), w.ffn_down, down)
 
-    def mixture(self, op: Ops[X], x: X, w: Any, normalise: bool) -> X:
-        """SwiGLU of the few experts that suit each token. [T, C] -> [T, C]
-
-        normalise   the weights of a token's experts are made to add up to 1
-        """
-        route = op.route(op.linear(x, w.ffn_gate_inp), self.config.used, normalise)
+    def mixture(self, op: Ops[X], x: X, w: Any) -> X:
+        """SwiGLU of the few experts that suit each token. [T, C] -> [T, C]"""
+        route = op.route(op.linear(x, w.ffn_gate_inp), self.config.used, self.config.normalise)
         y = op.dispatch(x, route)  # [T*used, C]
         gate, up = op.expert_linear(y, w.ffn_gate_exps, route), op.expert_linear(y, w.ffn_up_exps, route)
         return op.combine(op.expert_linear(op.activate(gate, "silu") * up, w.ffn_down_exps, route), route)

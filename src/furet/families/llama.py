@@ -79,4 +79,4 @@ class Llama(Decoder):
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale, c.window)  # [T, H*D]
         x = x + op.linear(a, w.attn_output, w.attn_output_bias)
         h = self.norm(op, x, w.ffn_norm)
-        return x + (self.mixture(op, h, w, normalise=True) if c.experts else self.gated(op, h, w))
+        return x + (self.mixture(op, h, w) if c.experts else self.gated(op, h, w))
