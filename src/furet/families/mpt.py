@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from furet.families import decoder
 from furet.families.decoder import Decoder
 from furet.families.fields import Fields
-from furet.families.tensors import table
+from furet.families.tensors import needed, table
 from furet.ops import Ops, X
 
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ class MPT(Decoder):
         c, w = self.config, self.weights.blk[i]
         parts = self.qkv(op, self.norm(op, x, w.attn_norm, w.attn_norm_bias), w)
         q, k, v = (op.clamp(part, c.bound) for part in parts) if c.bound else parts
-        if w.attn_q_norm and w.attn_k_norm:
-            q = self.norm(op, q, w.attn_q_norm, w.attn_q_norm_bias)
-            k = self.norm(op, k, w.attn_k_norm, w.attn_k_norm_bias)
+        if w.attn_q_norm or w.attn_k_norm:
+            q = self.norm(op, q, needed(w.attn_q_norm, f"blk.{i}.attn_q_norm.weight"), w.attn_q_norm_bias)
+            k = self.norm(op, k, needed(w.attn_k_norm, f"blk.{i}.attn_k_norm.weight"), w.attn_k_norm_bias)
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale, alibi=c.alibi)
         x = x + op.linear(a, w.attn_output, w.attn_output_bias)
         return x + self.mlp(op, self.norm(op, x, w.ffn_norm, w.ffn_norm_bias), w)

@@ -121,6 +121,13 @@ def bind(rows: Sequence[Row], tensors: Mapping[str, Tensor], fields: Fields) -> 
     return weights
 
 
+def needed(tensor: Tensor | None, name: str) -> Tensor:
+    """A tensor that files may lack, but not this one; raises ModelFileError where it is missing."""
+    if tensor is None:
+        raise ModelFileError("is missing, and another one or the configuration wants it", field=f"tensor {name}")
+    return tensor
+
+
 def _row(name: str, hugging_face: str, *rest: str) -> Row:
     *shape, floor = rest
     names, _, how = hugging_face.partition("|")
