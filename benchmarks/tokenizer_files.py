@@ -2,6 +2,7 @@
 
     PEER/python benchmarks/tokenizer_files.py train OUT          write folders with small trained vocabularies
     PEER/python benchmarks/tokenizer_files.py compare FOLDER...  --count 100000 --seed 1
+    PEER/python benchmarks/tokenizer_files.py write FOLDER...    write FOLDER/vocabulary.gguf, for tokenizer_fuzz.py
 
 What is compared with depends on what is in a folder: tokenizer.json with `tokenizers`, tokenizer.model with
 `sentencepiece`, an RWKV vocabulary with `rwkv`, vocab.json and vocab.txt with `transformers`. Every string is encoded
@@ -44,8 +45,8 @@ def reference(folder: Path) -> tuple[str, Encode, Callable[[list[int]], str] | N
     for path in folder.glob("rwkv_vocab*.txt"):
         from rwkv.rwkv_tokenizer import TRIE_TOKENIZER
 
-        trie = TRIE_TOKENIZER(str(path))
-        return "rwkv", lambda text, special: None if special else trie.encode(text), trie.decode
+        encode = TRIE_TOKENIZER(str(path)).encode
+        return "rwkv", lambda text, special, encode=encode: None if special else encode(text), None
     return _transformers(folder)
 
 
@@ -115,6 +116,14 @@ def compare(folder: Path, count: int, seed: int) -> int:
     return found["tokens"] + found["decoding"]
 
 
+def write(folder: Path) -> None:
+    """Write a GGUF file with nothing but the tokenizer of a folder."""
+    from furet.files.gguf_writer import write_gguf
+    from furet.text.from_files import metadata_from_folder
+
+    write_gguf(folder / "vocabulary.gguf", {"general.architecture": "llama", **metadata_from_folder(folder)}, [])
+
+
 def train(out: Path) -> None:
     """Write a folder for each form of tokenizer, trained on the words of the fuzzer and the benchmark text."""
     corpus = [*(WORDS * 3), *Path(__file__).with_name("text.txt").read_text().split("\n"), *strings(300, seed=77)]
@@ -177,6 +186,7 @@ def _train_sentencepiece(out: Path, corpus: list[str]) -> None:
             "normalization_rule_name": "identity",
             "remove_extra_whitespaces": False,
         },
+        "t5": {"model_type": "unigram", "pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
         "sp-unigram-named": {"model_type": "unigram", "user_defined_symbols": ["<tool>", "日本", "\u2581\u2581x"]},
         "sp-bpe": {"model_type": "bpe"},
         "sp-bpe-bytes": {
@@ -202,13 +212,17 @@ def _train_sentencepiece(out: Path, corpus: list[str]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("train", "compare"))
+    parser.add_argument("step", choices=("train", "compare", "write"))
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--count", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.step == "train":
         train(options.folders[0])
+        return 0
+    if options.step == "write":
+        for folder in options.folders:
+            write(folder)
         return 0
     return 1 if sum([compare(folder, options.count, options.seed) for folder in options.folders]) else 0
 

@@ -19,7 +19,10 @@ MAX_REPEATS = 6  # without an upper end, in one alternative: time grows with the
 _QUANTIFIER = re.compile(r"(?:(\*|\+)|(\?)|\{(\d*)(,?)(\d*)\})[?+]?")
 _OPENING = re.compile(r"\((?:\?(?:[imsx-]*:|=|!|<=|<!|>))?(?!\?|\*)")
 _FLAGS = re.compile(r"\(\?[imsx-]*\)")
-_ESCAPE = re.compile(r"\\(?:[pP]\{[^{}]*\}|x\{[0-9A-Fa-f]{1,6}\}|[^1-9gkKRX])", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:[pP]\{[^{}]*\}|x\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}|[^1-9gkKRXpPx])",  # no references back
+    re.DOTALL,
+)
 
 
 @dataclass

@@ -100,7 +100,7 @@ def _cutter(vocabulary: Vocabulary) -> Callable[[str], list[tuple[int, int, int]
 
 
 def _pieces(vocabulary: Vocabulary) -> dict[str, tuple[int, float]]:
-    """Token and score of each piece; a user-defined one costs nothing, so that no other cut is better."""
+    """Token and score of each piece; a user-defined one costs nothing."""
     scores = vocabulary.scores.tolist()
     found = {}
     for token in vocabulary.of_types(TokenType.NORMAL, TokenType.USER_DEFINED):
