@@ -21,8 +21,8 @@ from furet.errors import ModelFileError, NotFound, UnsupportedModel
 from furet.families import find_model_type
 from furet.families.fields import Fields
 from furet.families.hugging_face import Words, read_json
-from furet.families.reshape import RESHAPES
-from furet.families.tensors import Row, applying, layers
+from furet.families.reshape import HALVES, RESHAPES
+from furet.families.tensors import Row, applying, layers, spelled
 
 if TYPE_CHECKING:
     from furet.families.family import Family
@@ -79,16 +79,29 @@ def open_folder(folder: Path, *, tokenizer: bool = True) -> SeenModel:
 
 def open_weights(folder: Path) -> TensorFile:
     """The tensors of a folder, safetensors before torch's own format; all shards of a split model."""
-    for pattern in WEIGHTS:
-        if found := sorted(folder.glob(pattern)):
-            if ".safetensors" in found[0].name:
-                from furet.files.safetensors import open_safetensors
+    path = find_weights(folder)
+    if path is None:
+        raise NotFound(f"{folder}: no weights", "wanted model.safetensors, pytorch_model.bin or shards of one of them")
+    return open_tensors(path)
 
-                return open_safetensors(found[0])
-            from furet.files.torch_file import open_torch
 
-            return open_torch(found[0])
-    raise NotFound(f"{folder}: no weights", "wanted model.safetensors, pytorch_model.bin or shards of one of them")
+def find_weights(folder: Path) -> Path | None:
+    """The index, file or first shard that holds a folder's tensors."""
+    found = (sorted(folder.glob(pattern)) for pattern in WEIGHTS)
+    return next((paths[0] for paths in found if paths), None)
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """A safetensors file or torch checkpoint; the index of either."""
+    from furet.files.kind import kind_of
+
+    if ".safetensors" in path.name or kind_of(path).name == "safetensors":
+        from furet.files.safetensors import open_safetensors
+
+        return open_safetensors(path)
+    from furet.files.torch_file import open_torch
+
+    return open_torch(path)
 
 
 def _full(architecture: str, key: str) -> str:
@@ -121,7 +134,7 @@ def _tensors(family: type[Family], fields: Fields, file: TensorFile, *, tied: bo
             elif row.hugging_face and not row.optional:
                 raise ModelFileError(
                     "is missing", "the folder is incomplete, or of a variant not known here",
-                    path=file.path, field=f"tensor {row.hugging_face[0].format(i=i, e=0)}",
+                    path=file.path, field=f"tensor {spelled(row.hugging_face[0], i, 1)[0]}",
                 )  # fmt: skip
     names.close(fields, family.left_out)
     return found
@@ -140,8 +153,7 @@ class _Names:
     def take(self, row: Row, layer: int, axes: Mapping[str, Axis]) -> list[str]:
         """The tensors that make up one of the table; none when the first is missing."""
         for pattern in row.hugging_face:
-            experts = range(axes["E"].size) if "{e}" in pattern else [0]
-            wanted = [pattern.format(i=layer, e=expert) for expert in experts]
+            wanted = spelled(pattern, layer, axes["E"].size if "E" in axes else 0)
             for names in (wanted, [name.partition(".")[2] for name in wanted]):
                 if names[0] in self._file.tensors:
                     return [self._take(name) for name in names]
@@ -174,8 +186,9 @@ def _seen(
     each = shape[1:] if len(parts) > 1 else shape
     for part in parts:
         got = file.tensors[part].shape
-        fits = prod(got) == prod(each) if row.reshape else got == each
-        if not fits:
+        if row.reshape in HALVES:
+            each = (2 * shape[0], *shape[1:])
+        if prod(got) != prod(each) if row.reshape and row.reshape not in HALVES else got != each:
             letters = ", ".join(f"{a} = {axis.shown}" for a, axis in fields.axes.items())
             raise ModelFileError(
                 f"is {list(got)}, wanted {list(each)}: {' '.join(row.shape)} with {letters}",

@@ -159,6 +159,8 @@ class Words:
         keys: dict[str, object] = {}
         for word in self._words.values():
             value = self.get(word.key, word.default)
+            if isinstance(word.default, float) and type(value) is int:
+                value = float(value)
             if word.wanted and value is not None and value not in word.wanted:
                 wanted = " or ".join(map(json.dumps, word.wanted))
                 raise self.unsupported(f"{word.key} is {json.dumps(value)[:80]}, not {wanted}")

@@ -38,6 +38,16 @@ def flat(array: NDArray[Any], _: int) -> NDArray[Any]:
     return array.squeeze()
 
 
+def first_half(array: NDArray[Any], _: int) -> NDArray[Any]:
+    """The gate of a gate and what it lets pass, stored as one. [2*F, C]"""
+    return array[: len(array) // 2]
+
+
+def second_half(array: NDArray[Any], _: int) -> NDArray[Any]:
+    """What a gate lets pass, stored after it. [2*F, C]"""
+    return array[len(array) // 2 :]
+
+
 def plus_one(array: NDArray[Any], _: int) -> NDArray[Any]:
     """Gemma stores the norms' weights less one."""
     return np.asarray(array + np.float32(1.0))
@@ -49,7 +59,9 @@ def negative_exp(array: NDArray[Any], _: int) -> NDArray[Any]:
 
 
 RESHAPES: Mapping[str, Reshape] = {
-    made.__name__: made for made in (transposed, pairs, by_head, flat, plus_one, negative_exp)
+    made.__name__: made for made in (transposed, pairs, by_head, flat, first_half, second_half, plus_one, negative_exp)
 }
+HALVES = frozenset({"first_half", "second_half"})
+"""Those that take a part of the rows only."""
 ARITHMETIC = frozenset({"plus_one", "negative_exp"})
 """Those that compute, and so want float32."""
