@@ -104,10 +104,10 @@ class Ops(Protocol[X]):
     def linear(self, x: X, weight: Tensor, bias: Tensor | None = None) -> X:
         """x @ weight.T + bias. [T, N], [M, N], [M] -> [T, M]"""
 
-    def affine(self, x: X, weight: Tensor | None = None, bias: Tensor | None = None) -> X:
+    def affine(self, x: X, weight: Tensor | None = None, bias: Tensor | None = None, row: int = 0) -> X:
         """x * weight + bias, value by value. [T, N], [N], [N] -> [T, N]
 
-        Of a table, [rows, N], the first row.
+        row     which row, of a table [rows, N]
         """
 
     def activate(self, x: X, function: Activation) -> X:

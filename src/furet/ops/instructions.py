@@ -85,6 +85,7 @@ class Affine(Instruction):
     x: Value
     weight: Tensor | None
     bias: Tensor | None
+    row: int
     out: Value
 
     @property

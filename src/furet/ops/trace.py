@@ -63,11 +63,11 @@ class Trace:
         out = self._like(x, rows)
         return self._record(make.Linear(x, (weight,), (bias,), (out,)), out)
 
-    def affine(self, x: Value, weight: Tensor | None = None, bias: Tensor | None = None) -> Value:
+    def affine(self, x: Value, weight: Tensor | None = None, bias: Tensor | None = None, row: int = 0) -> Value:
         for vector in (weight, bias):
             assert vector is None or vector.shape[-1] == x.width, f"affine: {vector} for rows of {x.width}"
         out = self._like(x)
-        return self._record(make.Affine(x, weight, bias, out), out)
+        return self._record(make.Affine(x, weight, bias, row, out), out)
 
     def activate(self, x: Value, function: Activation) -> Value:
         out = self._like(x)
