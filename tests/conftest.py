@@ -1,1 +1,6 @@
-"""Its place makes `import tiny` work in every test below."""
+"""Its place makes `import tiny` and `import parity.checkpoint` work; torch files are put together by what attacks use."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent / "attacks"))

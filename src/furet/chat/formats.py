@@ -97,11 +97,15 @@ def suggest_preset(has_token: Callable[[str], bool], name: str) -> tuple[Preset,
     return PLAIN, ""
 
 
+def names_of(metadata: Mapping[str, Any]) -> str:
+    """All that a model calls itself."""
+    return " ".join(str(metadata.get(key, ""))[:_MAX_NAME] for key in _NAMES)
+
+
 def _fallback(model: Model) -> Format:
     """The preset for a model without a template, and a note that says so."""
-    names = [str(model.metadata.get(key, ""))[:_MAX_NAME] for key in _NAMES]
     preset, sign = suggest_preset(
-        lambda text: _token(model.tokenizer, text) is not None, " ".join([*names, model.path.stem])
+        lambda text: _token(model.tokenizer, text) is not None, f"{names_of(model.metadata)} {model.path.stem}"
     )
     why = {
         "tokens": "its tokens suggest",

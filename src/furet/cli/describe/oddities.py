@@ -1,4 +1,4 @@
-"""What is odd about a model file: what keeps it from running here, and what often surprises."""
+"""What is odd about a model: what keeps it from running here, and what often surprises."""
 
 from __future__ import annotations
 
@@ -10,48 +10,64 @@ from furet.errors import FuretError
 
 if TYPE_CHECKING:
     from furet.files.gguf import GGUF
+    from furet.ops import Header
+
+CANNOT_RUN = "does not run here: "
 
 
-def oddities(model: GGUF) -> list[str]:
-    """One sentence for each."""
-    return [
-        sentence
-        for find in (_family, _kernels, _tokenizer, _special_tokens, _types, _layout)
-        for sentence in find(model)
-    ]
+def oddities(model: Header) -> list[str]:
+    """One sentence for each, of a model of any format in GGUF's vocabulary; less for one without tensors."""
+    found = why_not(model) if model.tensors else []
+    if model.tensors or "tokenizer.ggml.tokens" in model.metadata:
+        found += [*_tokenizer(model), *_special_tokens(model)]
+    return [*found, *_types(model)]
 
 
-def _family(model: GGUF) -> Iterator[str]:
+def why_not(model: Header) -> list[str]:
+    """What keeps a model from running: nothing, or what its family and the kernels say."""
+    return [f"{CANNOT_RUN}{reason}" for reason in (*_family(model), *_kernels(model))]
+
+
+def _family(model: Header) -> Iterator[str]:
     """Unknown architecture, unread keys, missing or unexpected tensors: the first of these that there is."""
     from furet.families import read_model
 
     try:
         read_model(model)
     except FuretError as error:
-        yield f"does not run here: {error.message}"
+        yield error.message
 
 
-def _kernels(model: GGUF) -> Iterator[str]:
+def _kernels(model: Header) -> Iterator[str]:
     from furet import _core
 
     known = set(_core.readable_types())
     unknown = sorted({tensor.type.name for tensor in model.tensors.values() if tensor.type not in known})
     if unknown:
-        yield f"does not run here: there are no kernels for {', '.join(unknown)}"
+        yield f"there are no kernels for {', '.join(unknown)}"
 
 
-def _tokenizer(model: GGUF) -> Iterator[str]:
+def _tokenizer(model: Header) -> Iterator[str]:
     from furet.text.from_gguf import tokenizer_from_metadata
 
     try:
         tokenizer_from_metadata(model.metadata)
     except FuretError as error:
         yield f"tokenizer: {error.message}"
-    if not isinstance(model.metadata.get("tokenizer.chat_template"), str):
+    if not isinstance(model.metadata.get("tokenizer.chat_template"), str) and _talks(model):
         yield "no chat template: `chat` has to guess how messages are marked"
 
 
-def _special_tokens(model: GGUF) -> Iterator[str]:
+def _talks(model: Header) -> bool:
+    from furet.families import find_family
+
+    try:
+        return find_family(str(model.metadata.get("general.architecture"))).kind != "encoder"
+    except FuretError:
+        return True
+
+
+def _special_tokens(model: Header) -> Iterator[str]:
     keys = {name: f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "padding")}
     ids = {name: model.metadata.get(key) for name, key in keys.items()}
     for name, value in ids.items():
@@ -67,7 +83,7 @@ def _special_tokens(model: GGUF) -> Iterator[str]:
         yield f"{len(vocabulary)} tokens are named, token_embd.weight has {embedding.shape[0]} rows"
 
 
-def _types(model: GGUF) -> Iterator[str]:
+def _types(model: Header) -> Iterator[str]:
     """Roles whose tensors are stored in different types from layer to layer."""
     by_role: dict[str, Counter[str]] = defaultdict(Counter)
     for name, tensor in model.tensors.items():
@@ -79,7 +95,8 @@ def _types(model: GGUF) -> Iterator[str]:
             yield f"mixed types in {role}: {counts}"
 
 
-def _layout(model: GGUF) -> Iterator[str]:
+def odd_layout(model: GGUF) -> Iterator[str]:
+    """What is odd about a GGUF file as a file."""
     if model.byteorder == "big":
         yield "big endian: every tensor has to be turned while loading"
     if model.version < 3:
