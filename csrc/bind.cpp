@@ -27,6 +27,7 @@ using furet::Style;
 template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using MaybeFloats = std::optional<In<float>>;
+using MaybeTable = std::optional<nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
 using Heads = std::vector<std::pair<int, int>>;
 
 using furet::Function;
@@ -54,6 +55,7 @@ const furet::TypeInfo& readable(int id) {
 }
 
 furet::Floats copy(const In<float>& x) { return furet::Floats(x.data(), x.data() + x.size()); }
+furet::Floats copy(const MaybeTable& x) { return x ? furet::Floats(x->data(), x->data() + x->size()) : furet::Floats(); }
 furet::Floats copy(const MaybeFloats& x) { return x ? copy(*x) : furet::Floats(); }
 
 // A weight keeps the Python array alive, or owns its packed copy; programs copy the view and hold on to the object.
@@ -115,12 +117,17 @@ struct PyProgram {
         program.add(std::move(instruction));
     }
 
-    void attention(int q, int k, int v, int layer, int head_dim, float scale, int64_t window, int out, int64_t q_width, int64_t k_width) {
-        require(head_dim > 0 && q_width % head_dim == 0 && k_width % head_dim == 0 && k_width > 0, "attention: widths are no multiples of head_dim");
-        const int heads = (int)(q_width / head_dim), kv_heads = (int)(k_width / head_dim);
-        require(heads % kv_heads == 0, "attention: heads must be a multiple of kv heads");
-        program.add(furet::Append{k, v, layer, head_dim});
-        program.add(furet::Attention{q, layer, heads, kv_heads, head_dim, scale, window, out});
+    void attend(int q, std::optional<std::pair<int, int>> kv, furet::Keys keys, int layer, int kv_heads, int head_dim, furet::Scores scores, int64_t window, int out) {
+        require(head_dim > 0 && program.width(q) % head_dim == 0, "attention: q's width is no multiple of head_dim");
+        const int heads = (int)(program.width(q) / head_dim);
+        if (kv) {
+            require(program.width(kv->first) % head_dim == 0, "attention: k's width is no multiple of head_dim");
+            kv_heads = (int)(program.width(kv->first) / head_dim);
+        }
+        furet::Attention attention{q, keys, layer, heads, kv_heads, head_dim, std::move(scores), window, out};
+        program.check(attention);
+        if (kv) program.add(furet::Append{kv->first, kv->second, layer, head_dim, keys});
+        program.add(std::move(attention));
     }
 
     void step(furet::Pool& pool, In<int32_t> tokens, nb::sequence runs, In<int32_t> rows, Logits out) {
@@ -212,9 +219,18 @@ NB_MODULE(_core, m) {
         .def("quantise", [](PyProgram& p, int x, int out) { p.program.add(furet::Quantise{x, out}); }, "x"_a, "out"_a)
         .def("linear", &PyProgram::linear, "x"_a, "weights"_a, "biases"_a, "outs"_a, "residual"_a = -1)
         .def("rope", [](PyProgram& p, int x, int head_dim, int table, const std::string& style) { p.program.add(furet::Rope{x, head_dim, table, style_of(style)}); }, "x"_a, "head_dim"_a, "table"_a, "style"_a)
-        .def("attention", [](PyProgram& p, int q, int k, int v, int layer, int head_dim, float scale, int64_t window, int out) {
-            p.attention(q, k, v, layer, head_dim, scale, window, out, p.program.width(q), p.program.width(k));
-        }, "q"_a, "k"_a, "v"_a, "layer"_a, "head_dim"_a, "scale"_a, "window"_a, "out"_a)
+        .def("attention", [](PyProgram& p, int q, int k, int v, int layer, int head_dim, float scale, int64_t window, int out, float soft_cap, MaybeFloats slopes, MaybeTable distances, int64_t first_distance) {
+            p.attend(q, std::pair(k, v), furet::Keys::Past, layer, 0, head_dim, {scale, soft_cap, copy(slopes), copy(distances), first_distance}, window, out);
+        }, "q"_a, "k"_a, "v"_a, "layer"_a, "head_dim"_a, "scale"_a, "window"_a, "out"_a, "soft_cap"_a = 0.0f, "slopes"_a.none() = nb::none(), "distances"_a.none() = nb::none(), "first_distance"_a = 0)
+        .def("attend_all", [](PyProgram& p, int q, int k, int v, int head_dim, float scale, int out, MaybeTable distances, int64_t first_distance) {
+            p.attend(q, std::pair(k, v), furet::Keys::Step, 0, 0, head_dim, {scale, 0, {}, copy(distances), first_distance}, 0, out);
+        }, "q"_a, "k"_a, "v"_a, "head_dim"_a, "scale"_a, "out"_a, "distances"_a.none() = nb::none(), "first_distance"_a = 0)
+        .def("remember", [](PyProgram& p, int k, int v, int layer, int head_dim) {
+            p.program.add(furet::Append{k, v, layer, head_dim, furet::Keys::Memory});
+        }, "k"_a, "v"_a, "layer"_a, "head_dim"_a)
+        .def("recall", [](PyProgram& p, int q, int layer, int head_dim, float scale, int out) {
+            p.attend(q, std::nullopt, furet::Keys::Memory, layer, head_dim > 0 ? (int)(p.program.width(q) / head_dim) : 0, head_dim, {scale, 0, {}, {}, 0}, 0, out);
+        }, "q"_a, "layer"_a, "head_dim"_a, "scale"_a, "out"_a)
         .def("activate", [](PyProgram& p, const std::string& function, int x, float parameter, int out) { p.program.add(furet::Activate{function_of(function), x, parameter, out}); }, "function"_a, "x"_a, "parameter"_a, "out"_a)
         .def("gated", [](PyProgram& p, const std::string& function, int gate, int up, int out) { p.program.add(furet::Gated{function_of(function), gate, up, out}); }, "function"_a, "gate"_a, "up"_a, "out"_a)
         .def("columns", [](PyProgram& p, int x, int64_t first, int out) { p.program.add(furet::Columns{x, first, out}); }, "x"_a, "first"_a, "out"_a)

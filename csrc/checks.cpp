@@ -13,7 +13,12 @@ std::string text(int64_t n) { return std::to_string(n); }
 
 constexpr const char* kAnotherModel = "the cache was made for another model";
 
-bool fits(const KeyValues& cached, int head_dim, int64_t width) { return cached.dim == head_dim && width == (int64_t)cached.heads * head_dim; }
+void require_fit(const Cache& cache, Keys keys, int layer, int head_dim, int64_t width) {
+    const std::vector<KeyValues>& layers = keys == Keys::Memory ? cache.memory : cache.layers;
+    require((size_t)layer < layers.size(), kAnotherModel);
+    const KeyValues& found = layers[(size_t)layer];
+    require(found.dim == head_dim && width == (int64_t)found.heads * head_dim, kAnotherModel);
+}
 
 }  // namespace
 
@@ -155,7 +160,11 @@ void Check::operator()(const Attention& i) const {
     require(i.head_dim > 0 && i.head_dim <= kHeadLimit, "attention: head_dim must be 1 to " + text(kHeadLimit));
     require(i.kv_heads > 0 && i.heads % i.kv_heads == 0, "attention: heads must be a multiple of kv heads");
     require(at(i.q).width == (int64_t)i.heads * i.head_dim, "attention: width is not heads times head_dim");
-    require(i.window >= 0, "attention: window must not be negative");
+    require(i.layer >= 0, "attention: there is no such layer");
+    require(i.window == 0 || (i.window > 0 && i.keys == Keys::Past), "attention: window must not be negative, and is for the past");
+    require(i.scores.slopes.empty() || (int)i.scores.slopes.size() == i.heads, "attention: there must be a slope for each head");
+    require(i.scores.distances.size() % (size_t)i.heads == 0, "attention: distances must be [heads, span]");
+    require(i.scores.first_distance >= -INT32_MAX && i.scores.first_distance <= INT32_MAX, "attention: distances begin too far away");
     require(holds_floats(at(i.out)) || i.head_dim % kActivationBlock == 0,
             "attention: q8 output wants a head_dim that is a multiple of 32");
 }
@@ -184,7 +193,7 @@ void Check::operator()(const Add& i) const { floats_row_by_row({i.a, i.b}, i.out
 void Check::operator()(const Subtract& i) const { floats_row_by_row({i.a, i.b}, i.out, "subtract"); }
 void Check::operator()(const Multiply& i) const { floats_row_by_row({i.a, i.b}, i.out, "multiply"); }
 
-void check_step(const Step& step, int64_t max_tokens, int64_t max_rows) {
+void check_step(const Step& step, int64_t max_tokens, int64_t max_rows, Reader reader) {
     require(step.count >= 1 && step.count <= max_tokens, "a step takes 1 to " + text(max_tokens) + " tokens, not " + text(step.count));
     require(step.row_count >= 0 && step.row_count <= max_rows, "at most " + text(max_rows) + " rows of logits a step");
     int64_t total = 0;
@@ -195,6 +204,9 @@ void check_step(const Step& step, int64_t max_tokens, int64_t max_rows) {
         require(count <= step.count, "a run has more tokens than the step");
         require(cache.length + count <= cache.capacity,
                 "the cache holds " + text(cache.capacity) + " tokens, " + text(cache.length + count) + " are needed");
+        if (reader != Reader::Decoder) require(cache.length == 0, "an encoder reads from the first token on, and the cache holds " + text(cache.length));
+        if (reader == Reader::Remembering)
+            require(count <= cache.memory_capacity, "the cache remembers " + text(cache.memory_capacity) + " tokens, " + text(count) + " are needed");
         for (size_t other = 0; other < r; ++other)
             require(step.runs[other].cache != &cache, "a sequence appears twice in one step");
         total += count;
@@ -216,10 +228,11 @@ void check_step(const Step& step, const Instruction& instruction, const std::vec
             require(run.cache->length + run.count <= positions,
                     "position " + text(run.cache->length + run.count - 1) + " is not in a table of " + text(positions));
     } else if (auto* append = std::get_if<Append>(&instruction)) {
-        const int64_t width = buffers[(size_t)append->k].width;
+        for (const Run& run : step.runs) require_fit(*run.cache, append->keys, append->layer, append->head_dim, buffers[(size_t)append->k].width);
+    } else if (auto* attention = std::get_if<Attention>(&instruction)) {
         for (const Run& run : step.runs) {
-            const std::vector<KeyValues>& layers = run.cache->layers;
-            require((size_t)append->layer < layers.size() && fits(layers[(size_t)append->layer], append->head_dim, width), kAnotherModel);
+            require_fit(*run.cache, attention->keys, attention->layer, attention->head_dim, (int64_t)attention->kv_heads * attention->head_dim);
+            require(attention->keys != Keys::Memory || run.cache->memory_length > 0, "nothing of an encoder is remembered");
         }
     }
 }

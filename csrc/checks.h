@@ -51,7 +51,7 @@ private:
 };
 
 // Counts, rows and runs of a step against the program's limits and the caches' room.
-void check_step(const Step& step, int64_t max_tokens, int64_t max_rows);
+void check_step(const Step& step, int64_t max_tokens, int64_t max_rows, Reader reader);
 // Tokens and caches against what one instruction reads.
 void check_step(const Step& step, const Instruction& instruction, const std::vector<Buffer>& buffers);
 

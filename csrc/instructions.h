@@ -39,8 +39,13 @@ struct Subtract { int a, b, out; };
 struct Multiply { int a, b, out; };
 
 struct Rope { int x; int head_dim, table; Style style; };
-struct Append { int k, v, layer, head_dim; };
-struct Attention { int q; int layer, heads, kv_heads, head_dim; float scale; int64_t window; int out; };
+// Which keys: those of the cache's layer and a query's own past; those of the step, before and behind the query, for which the
+// layer of an empty cache lends its room; those that an encoder left in the cache's memory.
+enum class Keys { Past, Step, Memory };
+struct Append { int k, v, layer, head_dim; Keys keys; };
+
+struct Scores { float scale, soft_cap; Floats slopes, distances; int64_t first_distance; };     // see ScoreArgs; may be empty
+struct Attention { int q; Keys keys; int layer, heads, kv_heads, head_dim; Scores scores; int64_t window; int out; };
 
 using Instruction = std::variant<Embed, EmbedPositions, TakeRows, Linear, RmsNorm, LayerNorm, L2Norm, HeadDot, Quantise, Affine,
                                  Activate, Gated, Columns, Add, Subtract, Multiply, Rope, Append, Attention>;

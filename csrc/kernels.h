@@ -41,6 +41,16 @@ struct LinearArgs {
     int64_t residual_stride;    // floats
 };
 
+// What else a score is made of besides scale * q . k.
+struct ScoreArgs {
+    float scale;
+    float soft_cap;             // last of all, cap * tanh(score / cap); 0: not
+    const float* slopes;        // [heads] added per token from the query to the key, or nullptr
+    const float* distances;     // [heads, span] added by distance, the first for `first_distance` and all before, or nullptr
+    int64_t first_distance, span;
+    bool plain() const { return !soft_cap && !slopes && !distances; }
+};
+
 // Keys lie as [K, capacity / 16, D, 16] and values as [K, capacity, D padded to 16], both float16: so that 16 keys, or 16
 // channels of a value, are one vector.
 struct AttentionArgs {
@@ -49,11 +59,13 @@ struct AttentionArgs {
     const uint16_t* keys;
     const uint16_t* values;
     int64_t capacity;           // a multiple of 64
+    int64_t key_count;
     int64_t start;              // position of the first of `tokens`
     int64_t tokens;
     int heads, kv_heads, head_dim;
-    float scale;
+    bool causal;                // a query sees keys up to its own position; otherwise all
     int64_t window;             // keys further back than this are not seen; 0: all are
+    ScoreArgs scores;
     RowOut out;                 // row of the first token, [tokens, H * D]
     int64_t out_stride;         // bytes
     int64_t out_width;

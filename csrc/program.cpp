@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cmath>
 #include <new>
 
@@ -57,10 +58,25 @@ int Program::rope_table(std::vector<double> inverse_frequencies, double magnitud
     return (int)tables_.size() - 1;
 }
 
+void Program::check(const Instruction& instruction) const { std::visit(Check(buffers_, tables_), instruction); }
+
 void Program::add(Instruction instruction) {
-    std::visit(Check(buffers_, tables_), instruction);
+    check(instruction);
+    if (auto* append = std::get_if<Append>(&instruction)) reader_ = reader_with(*append);
     instructions_.push_back(std::move(instruction));
     next_.reset(new std::atomic<int64_t>[instructions_.size()]);
+}
+
+Reader Program::reader_with(const Append& append) const {
+    bool past = false, memory = false;
+    for (const Instruction& instruction : instructions_)
+        if (auto* earlier = std::get_if<Append>(&instruction)) (earlier->keys == Keys::Past ? past : memory) = true;
+    if (append.keys == Keys::Past) {
+        require(!memory, "attention: a program reads as an encoder or goes on as a decoder");
+        return Reader::Decoder;
+    }
+    require(!past, "attend_all: a program reads as an encoder or goes on as a decoder");
+    return append.keys == Keys::Memory ? Reader::Remembering : std::max(reader_, Reader::Encoder);
 }
 
 void Program::fill_tables(const Step& step) {
@@ -78,13 +94,16 @@ void Program::fill_tables(const Step& step) {
 }
 
 void Program::step(Pool& pool, Step step) {
-    check_step(step, max_tokens_, max_rows_);
+    check_step(step, max_tokens_, max_rows_, reader_);
     for (const Instruction& instruction : instructions_) check_step(step, instruction, buffers_);
     fill_tables(step);
     for (size_t i = 0; i < instructions_.size(); ++i) next_[i].store(0, std::memory_order_relaxed);
     const Kernels& table = kernels();
     pool.run([&](int thread) { Worker(*this, step, pool, table, thread).run(); });
-    for (const Run& run : step.runs) run.cache->length += run.count;
+    for (const Run& run : step.runs) {
+        if (reader_ == Reader::Decoder) run.cache->length += run.count;
+        if (reader_ == Reader::Remembering) run.cache->memory_length = run.count;
+    }
 }
 
 }  // namespace furet

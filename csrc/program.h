@@ -52,6 +52,10 @@ struct Step {
     float* out;
 };
 
+// A decoder continues its sequences. An encoder reads each as a whole: it leaves their lengths as they are, and perhaps
+// what later attention is to remember.
+enum class Reader { Decoder, Encoder, Remembering };
+
 class Program {
 public:
     Program(int64_t max_tokens, int64_t max_rows, int64_t arena_bytes);
@@ -61,6 +65,8 @@ public:
 
     int buffer(int64_t width, Kind kind, Rows rows, int64_t offset, int64_t each = 1);
     int rope_table(std::vector<double> inverse_frequencies, double magnitude);
+    // Throws std::invalid_argument for an instruction that does not fit the buffers; `add` checks as well.
+    void check(const Instruction& instruction) const;
     void add(Instruction instruction);
     int64_t width(int buffer) const;
     // Throws std::invalid_argument before anything is changed.
@@ -69,8 +75,11 @@ public:
 private:
     friend class Worker;
     void fill_tables(const Step& step);
+    // What the program becomes with one more instruction that keeps keys.
+    Reader reader_with(const Append& append) const;
 
     int64_t max_tokens_, max_rows_;
+    Reader reader_ = Reader::Decoder;
     size_t arena_bytes_;
     uint8_t* arena_;
     std::vector<Buffer> buffers_;

@@ -1,11 +1,11 @@
-// Attention: causal, grouped-query, over a float16 cache, with the softmax kept running (flash style).
+// Attention: grouped-query, over a float16 cache, with the softmax kept running (flash style).
 //
 // For one query the keys come in blocks of 64 at absolute positions 0, 64, 128, ...:
 //
 //   s = scale * q . k         summed over channels in order         m' = max(m, max s)      c = exp(m - m')
 //   p = exp(s - m')           l = l * c + sum p                     o = o * c, then o = fma(p, v, o) key by key
 //
-// and o / l at the end. Keys that a query may not see have s = -inf, so p = 0, which changes nothing to the bit; hence the
+// and o / l at the end; what distance adds to a score, and its cap, come before the softmax. Keys that a query may not see have s = -inf, so p = 0, which changes nothing to the bit; hence the
 // result does not depend on which queries share a tile or on how the prompt was cut.
 // Source of the running softmax: Milakov and Gimelshein, arXiv:1805.02867; Dao et al., arXiv:2205.14135.
 #pragma once
@@ -20,7 +20,9 @@ constexpr int kKeyBlock = 64;
 struct Query {
     const float* q;
     float* out;                 // in scratch, [D padded]
+    int head;
     int64_t position;
+    int64_t oldest, newest;     // the keys that it sees
     float top, total;           // m and l
 };
 
@@ -35,21 +37,35 @@ template <int NQ> static void score_keys(const AttentionArgs& a, const Query* qu
             const F32 channel = load_half(k + 16 * d);
             for (int i = 0; i < NQ; ++i) sum[i] = fma(channel, splat(query[i].q[d]), sum[i]);
         }
-        for (int i = 0; i < NQ; ++i) store(scores + i * kKeyBlock + part, mul(sum[i], splat(a.scale)));
+        for (int i = 0; i < NQ; ++i) store(scores + i * kKeyBlock + part, mul(sum[i], splat(a.scores.scale)));
     }
 }
 
+// What distance adds to the scores of one query, and the cap.
+static void shape_scores(const ScoreArgs& a, const Query& query, int64_t from, float* scores) {
+    const int64_t away = from - query.position;
+    if (a.slopes)
+        for (int64_t j = 0; j < kKeyBlock; ++j) scores[j] += a.slopes[query.head] * (float)(away + j);
+    if (a.distances) {
+        const float* added = a.distances + query.head * a.span;
+        for (int64_t j = 0; j < kKeyBlock; ++j) {
+            const int64_t place = away + j - a.first_distance;
+            scores[j] += added[place < 0 ? 0 : place < a.span ? place : a.span - 1];
+        }
+    }
+    if (a.soft_cap) activate(Function::SoftCap, a.soft_cap, scores, 0, kKeyBlock, kKeyBlock, {scores, nullptr});
+}
+
 // Scores to weights, in place; returns c, by which what was gathered so far shrinks.
-static float soften(const AttentionArgs& a, Query& query, int64_t from, float* scores) {
-    const int64_t oldest = a.window > 0 ? query.position - a.window + 1 : 0;
+static float soften(Query& query, int64_t from, float* scores) {
     // By position and not by score: a NaN among the scores must not make a block look empty.
-    if (from > query.position || from + kKeyBlock <= oldest) {
+    if (from > query.newest || from + kKeyBlock <= query.oldest) {
         for (int i = 0; i < 4; ++i) store(scores + 16 * i, zero());
         return 1.0f;
     }
-    if (from + kKeyBlock > query.position || from < oldest)
+    if (from + kKeyBlock - 1 > query.newest || from < query.oldest)
         for (int64_t j = 0; j < kKeyBlock; ++j)
-            if (from + j > query.position || from + j < oldest) scores[j] = smallest();
+            if (from + j > query.newest || from + j < query.oldest) scores[j] = smallest();
     F32 s[4], top = load(scores);
     for (int i = 0; i < 4; ++i) s[i] = load(scores + 16 * i);
     for (int i = 1; i < 4; ++i) top = max(top, s[i]);
@@ -70,7 +86,7 @@ static float soften(const AttentionArgs& a, Query& query, int64_t from, float* s
 
 template <int NQ> static void gather_values(const AttentionArgs& a, Query* query, const uint16_t* values, int64_t from, const float* weights, const float* shrink) {
     const int64_t padded = (a.head_dim + 15) / 16 * 16;
-    const int64_t keys = a.start + a.tokens - from < kKeyBlock ? a.start + a.tokens - from : kKeyBlock;
+    const int64_t keys = a.key_count - from < kKeyBlock ? a.key_count - from : kKeyBlock;
     for (int64_t d = 0; d < padded; d += 16) {
         F32 sum[NQ];
         for (int i = 0; i < NQ; ++i) sum[i] = mul(load(query[i].out + d), splat(shrink[i]));
@@ -86,16 +102,20 @@ template <int NQ> static void attend_tile(const AttentionArgs& a, int kv, Query*
     const int64_t padded = (a.head_dim + 15) / 16 * 16;
     const uint16_t* keys = a.keys + kv * a.capacity * a.head_dim;
     const uint16_t* values = a.values + kv * a.capacity * padded;
-    int64_t newest = 0, oldest = a.start + a.tokens;
+    int64_t newest = 0, oldest = a.key_count;
     for (int i = 0; i < NQ; ++i) {
-        if (query[i].position > newest) newest = query[i].position;
-        const int64_t far = a.window > 0 && query[i].position >= a.window ? query[i].position - a.window + 1 : 0;
-        if (far < oldest) oldest = far;
+        if (query[i].newest > newest) newest = query[i].newest;
+        if (query[i].oldest < oldest) oldest = query[i].oldest;
     }
+    const bool plain = a.scores.plain();
     for (int64_t from = oldest / kKeyBlock * kKeyBlock; from <= newest; from += kKeyBlock) {
         float shrink[NQ];
         score_keys<NQ>(a, query, keys, from, scratch.scores);
-        for (int i = 0; i < NQ; ++i) shrink[i] = soften(a, query[i], from, scratch.scores + i * kKeyBlock);
+        for (int i = 0; i < NQ; ++i) {
+            float* scores = scratch.scores + i * kKeyBlock;
+            if (!plain) shape_scores(a.scores, query[i], from, scores);
+            shrink[i] = soften(query[i], from, scores);
+        }
         gather_values<NQ>(a, query, values, from, scratch.scores, shrink);
     }
 }
@@ -115,7 +135,9 @@ template <int NQ> static void attend_rows(const AttentionArgs& a, int kv, int64_
     for (int i = 0; i < NQ; ++i) {
         const int64_t token = (first + i) / group;
         const int head = kv * group + (int)((first + i) % group);
-        query[i] = {a.q + token * a.q_stride + (int64_t)head * a.head_dim, scratch.heads + i * kHeadLimit, a.start + token, smallest(), 0.0f};
+        const int64_t position = a.start + token, newest = a.causal ? position : a.key_count - 1;
+        const int64_t oldest = a.window > 0 && position >= a.window ? position - a.window + 1 : 0;
+        query[i] = {a.q + token * a.q_stride + (int64_t)head * a.head_dim, scratch.heads + i * kHeadLimit, head, position, oldest, newest, smallest(), 0.0f};
         for (int d = 0; d < a.head_dim; d += 16) store(query[i].out + d, zero());
     }
     attend_tile<NQ>(a, kv, query, scratch);

@@ -168,13 +168,53 @@ class Program:
         Pairs are (2i, 2i+1) in style "interleaved" and (i, i + half) in "halves".
         """
     def attention(
-        self, q: int, k: int, v: int, layer: int, head_dim: int, scale: float, window: int, out: int
+        self,
+        q: int,
+        k: int,
+        v: int,
+        layer: int,
+        head_dim: int,
+        scale: float,
+        window: int,
+        out: int,
+        soft_cap: float = 0.0,
+        slopes: NDArray[np.float32] | None = None,
+        distances: NDArray[np.float32] | None = None,
+        first_distance: int = 0,
     ) -> None:
         """Append k, v to the layer's cache, then causal grouped-query attention over it. -> [T, H*D]
 
         A query sees the last `window` positions, its own included; 0: all. `out` is f32, or q8 when head_dim
-        is a multiple of 32.
+        is a multiple of 32. A score is scale * q . k, and then
+
+        slopes      [H] plus slope * distance, which is key position - query position
+        distances   [H, span] plus an entry by distance: the first for `first_distance` and all below it, the
+                    last for all beyond
+        soft_cap    c tanh(score / c); 0: not
         """
+    def attend_all(
+        self,
+        q: int,
+        k: int,
+        v: int,
+        head_dim: int,
+        scale: float,
+        out: int,
+        distances: NDArray[np.float32] | None = None,
+        first_distance: int = 0,
+    ) -> None:
+        """Attention of every token to all tokens of its sequence in the step. -> [T, H*D]
+
+        This makes the program an encoder's: a step wants empty caches, whose layer 0 lends its room, and
+        leaves their lengths as they are.
+        """
+    def remember(self, k: int, v: int, layer: int, head_dim: int) -> None:
+        """Put k, v in the layer of the cache's memory, whose length is then that of the step's tokens.
+
+        This makes the program an encoder's, as `attend_all` does.
+        """
+    def recall(self, q: int, layer: int, head_dim: int, scale: float, out: int) -> None:
+        """Attention to all that the layer of the cache's memory holds. -> [T, H*D]"""
     def activate(self, function: Function | Bounded, x: int, parameter: float, out: int) -> None:
         """function(x); out is f32 (may be x) or q8.
 

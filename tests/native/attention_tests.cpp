@@ -34,10 +34,17 @@ public:
     uint16_t& key(int kv, int64_t j, int d) { return keys[(size_t)(((kv * capacity + j / 16 * 16) * heads.dim) + 16 * d + j % 16)]; }
     uint16_t& value(int kv, int64_t j, int d) { return values[(size_t)((kv * capacity + j) * padded + d)]; }
     int64_t width() const { return heads.heads * heads.dim; }
+    int64_t span() const { return (int64_t)distances.size() / heads.heads; }
+    double added(int head, int64_t away) const {
+        const double slope = slopes.empty() ? 0 : (double)slopes[(size_t)head] * (double)away;
+        if (distances.empty()) return slope;
+        return slope + distances[(size_t)(head * span() + std::clamp<int64_t>(away - first_distance, 0, span() - 1))];
+    }
     const float* query(int64_t token, int head) const { return q.get() + token * width() + head * heads.dim; }
 
     AttentionArgs args(RowOut out, int64_t out_stride) const {
-        return {q.get(), width(), keys.get(), values.get(), capacity, start, tokens, heads.heads, heads.kv_heads, heads.dim, scale, window, out, out_stride, width()};
+        return {q.get(), width(), keys.get(), values.get(), capacity, start + tokens, start, tokens, heads.heads, heads.kv_heads, heads.dim, causal, window,
+                {scale, soft_cap, slopes.empty() ? nullptr : slopes.data(), distances.empty() ? nullptr : distances.data(), first_distance, span()}, out, out_stride, width()};
     }
     std::unique_ptr<float[]> run(const Kernels& table) const {
         auto out = exact<float>(tokens * width());
@@ -53,7 +60,10 @@ public:
 
     Heads heads;
     int64_t start, tokens, window, capacity, padded;
-    float scale;
+    bool causal = true;
+    float scale, soft_cap = 0;
+    std::vector<float> slopes, distances;
+    int64_t first_distance = 0;
     std::unique_ptr<float[]> q;
     std::unique_ptr<uint16_t[]> keys, values;
 
@@ -68,25 +78,27 @@ void AttentionCase::check_head(int64_t token, int head, const float* y) {
     const int kv = head / (heads.heads / heads.kv_heads);
     const int64_t position = start + token, oldest = window > 0 ? std::max<int64_t>(0, position - window + 1) : 0;
     std::vector<double> score;
+    const int64_t newest = causal ? position : start + tokens - 1;
     double top = -INFINITY, largest = 0;
-    for (int64_t j = oldest; j <= position; ++j) {
+    for (int64_t j = oldest; j <= newest; ++j) {
         double sum = 0, magnitude = 0;
         for (int d = 0; d < heads.dim; ++d) {
             const double term = (double)query(token, head)[d] * half_to_float(key(kv, j, d));
             sum += term;
             magnitude += std::fabs(term);
         }
-        score.push_back(sum * scale);
+        const double plus = added(head, j - position), whole = sum * scale + plus;
+        score.push_back(soft_cap > 0 ? soft_cap * std::tanh(whole / soft_cap) : whole);
         top = std::max(top, score.back());
-        largest = std::max(largest, magnitude * scale);
+        largest = std::max(largest, magnitude * scale + 2 * std::fabs(plus));
     }
     double total = 0;
     for (double& s : score) total += s = std::exp(s - top);
-    const double seen = (double)score.size(), of_weight = 2 * 2 * (heads.dim + 2) * largest + 8;
+    const double seen = (double)score.size(), of_weight = 2 * 2 * (heads.dim + (soft_cap > 0 ? 10 : 2)) * largest + 8;
     const double relative = 1.01 * kRounding * (2 * of_weight + 2 * (2 * seen + 6 * (seen / 64 + 2)));
     for (int d = 0; d < heads.dim; ++d) {
         double wanted = 0, magnitude = 0;
-        for (int64_t j = oldest; j <= position; ++j) {
+        for (int64_t j = oldest; j <= newest; ++j) {
             const double term = score[(size_t)(j - oldest)] / total * half_to_float(value(kv, j, d));
             wanted += term;
             magnitude += std::fabs(term);
@@ -108,6 +120,7 @@ void check_one_at_a_time(const Kernels& table, const AttentionCase& c, const flo
         args.q += t * c.width();
         args.start += t;
         args.tokens = 1;
+        if (c.causal) args.key_count = args.start + 1;
         AttentionCase::attend_all(table, args);
         CHECK(same_bits(row.get(), y + t * c.width(), 4 * c.width()));
     }
@@ -124,16 +137,52 @@ void check_quantised_output(const Kernels& table, const AttentionCase& c, const 
     }
 }
 
-void test_case(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random) {
-    AttentionCase c(heads, start, tokens, window, random);
+void check_case(const Tables& tables, AttentionCase& c, const std::string& what) {
     for (const Kernels* table : tables) {
-        tally.where = std::string(table->name) + " attention " + std::to_string(heads.heads) + "/" + std::to_string(heads.kv_heads) + "x" + std::to_string(heads.dim) +
-                      " at " + std::to_string(start) + "+" + std::to_string(tokens) + " window " + std::to_string(window);
+        tally.where = std::string(table->name) + " attention " + std::to_string(c.heads.heads) + "/" + std::to_string(c.heads.kv_heads) + "x" + std::to_string(c.heads.dim) +
+                      " at " + std::to_string(c.start) + "+" + std::to_string(c.tokens) + what;
         const auto y = c.run(*table);
         c.check(y.get());
         check_one_at_a_time(*table, c, y.get());
         check_quantised_output(*table, c, y.get());
     }
+}
+
+void test_case(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random) {
+    AttentionCase c(heads, start, tokens, window, random);
+    check_case(tables, c, " window " + std::to_string(window));
+}
+
+std::vector<float> some_floats(int64_t n, Random& random) {
+    const auto x = random_floats(n, random);
+    return {x.get(), x.get() + n};
+}
+
+// Scores that distance adds to, and capped; then all keys, before and behind.
+void test_shaped(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random) {
+    for (int what = 0; what < 8; ++what) {
+        AttentionCase c(heads, start, tokens, window, random);
+        if (what & 1) c.soft_cap = 1.5f;
+        if (what & 2)
+            for (int h = 0; h < heads.heads; ++h) c.slopes.push_back(0.5f / (float)(h + 1));
+        if (what & 4) {
+            c.distances = some_floats(heads.heads * 20, random);
+            c.first_distance = -19;
+        }
+        check_case(tables, c, " shaped " + std::to_string(what));
+    }
+    for (int64_t span : {1, 7, 99}) {
+        AttentionCase c(heads, 0, start + tokens, 0, random);
+        c.causal = false;
+        check_case(tables, c, " of all keys");
+        c.distances = some_floats(heads.heads * span, random);
+        c.first_distance = -span / 2;
+        check_case(tables, c, " of all keys by distance");
+    }
+    // Some queries over keys that were there before, as in an answer.
+    AttentionCase c(heads, start, tokens, 0, random);
+    c.causal = false;
+    check_case(tables, c, " of a memory");
 }
 
 // One visible key has weight e^0 = 1 exactly, and is returned as it is.
@@ -185,7 +234,10 @@ void test_attention(const Tables& tables) {
     if (tally.quick) {
         test_case(tables, {4, 2, 32}, 62, 5, 0, random);
         test_case(tables, {3, 1, 20}, 0, 7, 3, random);
+        test_shaped(tables, {2, 1, 24}, 60, 7, 30, random);
     } else {
+        for (int dim : {20, 24, 32, 80, 96}) test_shaped(tables, {4, 2, dim}, 61, 6, dim, random);
+        test_shaped(tables, {3, 3, 64}, 0, 130, 0, random);
         for (int dim : {16, 20, 32, 64, 80, 128}) {
             test_case(tables, {6, 2, dim}, 61, 6, 0, random);
             test_case(tables, {3, 3, dim}, 0, 5, 0, random);

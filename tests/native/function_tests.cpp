@@ -31,7 +31,7 @@ double exact_value(Function f, double x) {
 
 // Some ulp; more where a rounded power of e stands, by the size of its exponent. Below e^-87 a power is 0.
 double bound(Function f, double x) {
-    double ulps = 8, tail = 1.3e-38;
+    double ulps = 8, tail = 1.7e-38;
     if (f == Function::Gelu) ulps = 12 + x * x / 2;
     if (f == Function::GeluTanh) ulps = 8 + 8 * std::fabs(x + 0.044715 * x * x * x);
     if (f == Function::Gelu || f == Function::GeluTanh || f == Function::Silu) tail *= std::max(1.0, std::fabs(x));

@@ -98,11 +98,15 @@ void test_linear_misfits(Misfits& m) {
 
 void test_attention_misfits(Misfits& m) {
     tally.where = "refused attention";
-    CHECK(m.refuse(Append{m.q64, m.f64, 0, 32}));
-    CHECK(m.refuse(Append{m.f64, m.q64, 0, 32}));
-    CHECK(m.refuse(Append{m.f64, m.f32, 0, 32}));
-    CHECK(m.refuse(Append{m.r64, m.r64, 0, 32}));
-    auto attention = [&](int q, int heads, int kv_heads, int dim, int64_t window, int out) { return m.refuse(Attention{q, 0, heads, kv_heads, dim, 1, window, out}); };
+    CHECK(m.refuse(Append{m.q64, m.f64, 0, 32, Keys::Past}));
+    CHECK(m.refuse(Append{m.f64, m.q64, 0, 32, Keys::Past}));
+    CHECK(m.refuse(Append{m.f64, m.f32, 0, 32, Keys::Past}));
+    CHECK(m.refuse(Append{m.r64, m.r64, 0, 32, Keys::Past}));
+    auto attention = [&](int q, int heads, int kv_heads, int dim, int64_t window, int out) { return m.refuse(Attention{q, Keys::Past, 0, heads, kv_heads, dim, {1, 0, {}, {}, 0}, window, out}); };
+    auto shaped = [&](Keys keys, int layer, Scores scores, int64_t window) { return m.refuse(Attention{m.f64, keys, layer, 2, 1, 32, std::move(scores), window, m.f64}); };
+    CHECK(shaped(Keys::Past, 0, {1, 0, Floats(3), {}, 0}, 0) && shaped(Keys::Past, 0, {1, 0, {}, Floats(3), 0}, 0) && shaped(Keys::Past, 0, {1, 0, {}, Floats(4), kHuge}, 0));
+    CHECK(shaped(Keys::Past, -1, {1, 0, {}, {}, 0}, 0) && shaped(Keys::Step, 0, {1, 0, {}, {}, 0}, 5) && shaped(Keys::Memory, 0, {1, 0, {}, {}, 0}, 5));
+    CHECK(m.refuse(Append{m.f64, m.f64, -1, 32, Keys::Memory}));
     CHECK(attention(m.q64, 2, 1, 32, 0, m.f64));
     CHECK(attention(m.f64, 2, 1, 32, 0, m.f32));
     CHECK(attention(m.f64, 2, 1, 32, 0, m.r64));
@@ -174,6 +178,36 @@ void test_caches() {
     CHECK(cache.layers[1].keys == cache.layers[0].values + 2 * 128 * 32 && (uint16_t*)cache.states[0].values == cache.memory[0].values + 4 * 64 * 16);
 }
 
+// An encoder's program: what it puts where, and what it wants of the caches.
+void test_readers() {
+    tally.where = "refused readers";
+    constexpr int64_t kWidth = 32, kTokens = 4;
+    OddBytes bytes(8 * kWidth * 4);
+    std::memset(bytes.data(), 0, 8 * kWidth * 4);
+    const Weight table{type_info((int)Type::F32), bytes.data(), nullptr, 8, kWidth, 4 * kWidth};
+    auto program = [&](std::vector<Instruction> instructions) {
+        auto p = std::make_unique<Program>(kTokens, 1, 4 * kWidth * kTokens);
+        p->add(Embed{table, p->buffer(kWidth, Kind::F32, Rows::Tokens, 0)});
+        for (Instruction& instruction : instructions) p->add(std::move(instruction));
+        return p;
+    };
+    const Append past{0, 0, 0, 16, Keys::Past}, step{0, 0, 0, 16, Keys::Step}, memory{0, 0, 0, 16, Keys::Memory};
+    CHECK(refuses([&] { program({past, step}); }) && refuses([&] { program({step, past}); }) && refuses([&] { program({memory, past}); }) && refuses([&] { program({past, memory}); }));
+    const auto reads = program({step, memory}), only_reads = program({step}), answers = program({Attention{0, Keys::Memory, 0, 2, 2, 16, {1, 0, {}, {}, 0}, 0, 0}});
+    Cache cache({{{2, 16}}, {{2, 16}}, {}, 6, 3}), no_memory({{{2, 16}}, {}, {}, 6, 6}), other({{{2, 16}}, {{1, 32}}, {}, 6, 6});
+    Pool pool(2);
+    const int32_t tokens[kTokens] = {1, 2, 3, 4};
+    auto run = [&](Program& p, Cache& c, int64_t count) { p.step(pool, {tokens, count, {{&c, count}}, nullptr, 0, nullptr}); };
+    CHECK(refuses([&] { run(*answers, cache, 1); }) && refuses([&] { run(*reads, cache, 4); }) && refuses([&] { run(*reads, no_memory, 2); }) && refuses([&] { run(*reads, other, 2); }));
+    run(*reads, cache, 3);
+    CHECK(cache.length == 0 && cache.memory_length == 3);
+    run(*only_reads, cache, 2);
+    CHECK(cache.length == 0 && cache.memory_length == 3);
+    run(*answers, cache, 1);
+    CHECK(cache.length == 1 && refuses([&] { run(*reads, cache, 2); }) && refuses([&] { run(*only_reads, cache, 2); }) && refuses([&] { run(*answers, no_memory, 1); }));
+    CHECK(cache.length == 1 && cache.memory_length == 3 && no_memory.length == 0);
+}
+
 // A step that is refused leaves the cache as it was, to the byte, and the next one gives what it would have given.
 void test_steps() {
     tally.where = "refused steps";
@@ -216,6 +250,7 @@ void test_steps() {
 void test_refusals() {
     test_sizes();
     test_caches();
+    test_readers();
     Misfits misfits;
     test_linear_misfits(misfits);
     test_attention_misfits(misfits);

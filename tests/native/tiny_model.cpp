@@ -40,8 +40,8 @@ void TinyModel::layer(int layer, int x, int64_t window) {
     program.add(Rope{q, kHeadDim, rope_, style});
     program.add(Rope{k, kHeadDim, rope_, style});
     const int mixed = buffer(kWidth, fused ? Kind::Q8 : Kind::F32);
-    program.add(Append{k, v, layer, kHeadDim});
-    program.add(Attention{q, layer, kHeads, kKVHeads, kHeadDim, 0.125f, window, mixed});
+    program.add(Append{k, v, layer, kHeadDim, Keys::Past});
+    program.add(Attention{q, Keys::Past, layer, kHeads, kKVHeads, kHeadDim, {0.125f, 0, {}, {}, 0}, window, mixed});
     const int gate = buffer(kFeedForward, Kind::F32), up = buffer(kFeedForward, Kind::F32), hidden = buffer(kFeedForward, Kind::Q8);
     if (fused) {
         program.add(Linear{mixed, {weight(Type::Q4_0, kWidth, kWidth)}, {Floats()}, {x}, x});

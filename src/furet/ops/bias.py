@@ -45,3 +45,13 @@ def buckets(distances: NDArray[np.int64], count: int, both_ways: bool) -> NDArra
     ratio = np.log(near) / np.float32(log(FARTHEST / exact))
     far = exact + (ratio * np.float32(count - exact)).astype(np.int64)
     return start + np.where(away < exact, away, np.minimum(far, count - 1))
+
+
+def by_distance(table: NDArray[np.float32], both_ways: bool) -> NDArray[np.float32]:
+    """What a table by bucket says of every distance from -FARTHEST on; the ends hold for all beyond.
+
+    table       [buckets, H]
+    returns     [H, FARTHEST + 1], or [H, 2 * FARTHEST + 1] looking both ways
+    """
+    distances = np.arange(-FARTHEST, FARTHEST + 1 if both_ways else 1)
+    return np.ascontiguousarray(table[buckets(distances, len(table), both_ways)].T)

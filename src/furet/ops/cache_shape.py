@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from furet.ops.instructions import Attention, Recall, Recurrent, Remember
+from furet.ops.instructions import AttendAll, Attention, Recall, Recurrent, Remember
 from furet.ops.values import Instruction
 
 
@@ -31,6 +31,8 @@ def cache_shape(code: Sequence[Instruction]) -> CacheShape:
         match step:
             case Attention():
                 layers[step.layer] = step.kv_heads, step.k.width // step.kv_heads
+            case AttendAll():  # works in the room of the first layer, which nothing else needs meanwhile
+                layers[0] = step.heads, step.k.width // step.heads
             case Recall():
                 memory[step.layer] = step.heads, step.q.width // step.heads
             case Remember():

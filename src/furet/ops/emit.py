@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from furet.ops import Tensor
+from furet.ops import Tensor, bias
 from furet.ops.instructions import (
     Activate,
     Add,
     Affine,
+    AttendAll,
     Attention,
     Clamp,
     Columns,
@@ -26,6 +27,8 @@ from furet.ops.instructions import (
     Linear,
     Multiply,
     Quantise,
+    Recall,
+    Remember,
     RmsNorm,
     Rotate,
     Scale,
@@ -67,6 +70,14 @@ class Handles:
         values = self.vector(tensor)
         return np.tile(values, width // len(values))
 
+    def row_or_none(self, tensor: Tensor | None, row: int, width: int) -> NDArray[np.float32] | None:
+        """A row of a table, or None for none."""
+        return None if tensor is None else self.floats[tensor.name].reshape(-1, width)[row]
+
+    def by_distance(self, table: Tensor | None, both_ways: bool) -> NDArray[np.float32] | None:
+        """A bias by distance and head from one by bucket, or None for none."""
+        return None if table is None else bias.by_distance(self.floats[table.name], both_ways)
+
 
 def emit(program: _core.Program, step: Instruction, at: Handles) -> None:
     """Append one instruction to the program."""
@@ -82,18 +93,39 @@ def emit(program: _core.Program, step: Instruction, at: Handles) -> None:
             program.linear(
                 place[x],
                 [at.matrices[weight.name] for weight in weights],
-                [at.vector(bias) if bias else None for bias in biases],
+                [at.vector(each) if each else None for each in biases],
                 [place[out] for out in outs],
                 place[residual] if residual else -1,
             )
         case Rotate(x, heads, rope, factors, out):
             assert place[x] == place[out], "the core rotates in place"
             program.rope(place[x], x.width // heads, at.angles[rope, factors], rope.style)
-        case Attention(layer, q, k, v, heads, _, scale, window, 0.0, 0.0, None, out):
-            head_dim = q.width // heads
-            program.attention(place[q], place[k], place[v], layer, head_dim, scale, window, place[out])
+        case Attention() | AttendAll() | Remember() | Recall():
+            _emit_attention(program, step, at)
         case _:
             _emit_row_by_row(program, step, at)
+
+
+def _emit_attention(program: _core.Program, step: Instruction, at: Handles) -> None:
+    place = at.buffers
+    match step:
+        case Attention(layer, q, k, v, heads, _, scale, window, soft_cap, alibi, distances, out):
+            program.attention(
+                place[q], place[k], place[v], layer, q.width // heads, scale, window, place[out], soft_cap,
+                bias.slopes(heads, alibi).astype(np.float32) if alibi else None,
+                at.by_distance(distances, both_ways=False), -bias.FARTHEST,
+            )  # fmt: skip
+        case AttendAll(q, k, v, heads, scale, distances, out):
+            table = at.by_distance(distances, both_ways=True)
+            program.attend_all(
+                place[q], place[k], place[v], q.width // heads, scale, place[out], table, -bias.FARTHEST
+            )
+        case Remember(layer, k, v, heads, out):
+            program.remember(place[k], place[v], layer, k.width // heads)
+            if place[out] != place[k]:
+                program.columns(place[k], 0, place[out])
+        case Recall(layer, q, heads, scale, out):
+            program.recall(place[q], layer, q.width // heads, scale, place[out])
 
 
 def _emit_row_by_row(program: _core.Program, step: Instruction, at: Handles) -> None:
@@ -101,8 +133,8 @@ def _emit_row_by_row(program: _core.Program, step: Instruction, at: Handles) -> 
     match step:
         case RmsNorm(x, weight, eps, out):
             program.rms_norm(place[x], at.vector(weight), eps, place[out])
-        case LayerNorm(x, weight, bias, eps, groups, out):
-            scale, shift = at.vector_or_none(weight, x.width), at.vector_or_none(bias, x.width)
+        case LayerNorm(x, weight, added, eps, groups, out):
+            scale, shift = at.vector_or_none(weight, x.width), at.vector_or_none(added, x.width)
             assert scale is not None
             program.layer_norm(place[x], scale, shift, groups, eps, place[out])
         case L2Norm(x, heads, eps, out):
@@ -111,8 +143,8 @@ def _emit_row_by_row(program: _core.Program, step: Instruction, at: Handles) -> 
             program.head_dot(place[a], place[b], heads, place[out])
         case Quantise(x, out):
             program.quantise(place[x], place[out])
-        case Affine(x, w, b, out):
-            vectors = at.vector_or_none(w, x.width), at.vector_or_none(b, x.width)
+        case Affine(x, w, b, row, out):
+            vectors = at.row_or_none(w, row, x.width), at.row_or_none(b, row, x.width)
             program.affine(place[x], *vectors, place[out])
         case Activate(x, function, out):
             program.activate(function, place[x], 0.0, place[out])

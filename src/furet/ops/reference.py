@@ -89,9 +89,10 @@ def step(
     wanted = np.arange(len(ids)) if rows is None else np.asarray(rows, dtype=np.int64)
     for sequence, _ in runs:
         sequence.pending = {}
-    logits = forward(Reference(decode, ids, runs, wanted))
+    ops = Reference(decode, ids, runs, wanted)
+    logits = forward(ops)
     for sequence, count in runs:
-        sequence.length += count
+        sequence.length += 0 if ops.encodes else count
         sequence.states |= sequence.pending
     return logits
 
@@ -112,6 +113,7 @@ class Reference:
         self.wanted = wanted
         places = [np.arange(sequence.length, sequence.length + count) for sequence, count in runs]
         self.positions = np.concatenate(places) if places else np.arange(0)  # [T]
+        self.encodes = False  # an encoder reads a sequence as a whole and leaves its length as it is
 
     def embed(self, weight: Tensor) -> Floats:
         return self._looked_up(weight, self.tokens, "token id")
@@ -143,9 +145,11 @@ class Reference:
         y: Floats = x @ self._stored(weight).T.astype(np.float64)
         return y if bias is None else y + self._stored(bias)
 
-    def affine(self, x: Floats, weight: Tensor | None = None, bias: Tensor | None = None) -> Floats:
-        y = x if weight is None else x * self._stored(weight).reshape(-1, x.shape[1])[0]
-        return y if bias is None else y + self._stored(bias).reshape(-1, x.shape[1])[0]
+    def affine(
+        self, x: Floats, weight: Tensor | None = None, bias: Tensor | None = None, row: int = 0
+    ) -> Floats:
+        y = x if weight is None else x * self._stored(weight).reshape(-1, x.shape[1])[row]
+        return y if bias is None else y + self._stored(bias).reshape(-1, x.shape[1])[row]
 
     def activate(self, x: Floats, function: Activation) -> Floats:
         return FUNCTIONS[function](x)
@@ -216,7 +220,7 @@ class Reference:
         self, q: Floats, k: Floats, v: Floats, heads: int, scale: float, distances: Tensor | None = None
     ) -> Floats:
         outs = [q[:0]]
-        for _, new in self._sequences():
+        for _, new in self._read_as_a_whole():
             away = np.arange(len(q[new])) - np.arange(len(q[new]))[:, None]  # [T, T]
             added = np.zeros((heads, 1, 1))
             if distances is not None:
@@ -226,7 +230,7 @@ class Reference:
         return np.concatenate(outs)
 
     def remember(self, layer: int, k: Floats, v: Floats, heads: int) -> Floats:
-        for sequence, new in self._sequences():
+        for sequence, new in self._read_as_a_whole():
             sequence.memory[layer] = k[new], v[new]
         return k
 
@@ -294,6 +298,13 @@ class Reference:
         start = 0
         for sequence, count in self.runs:
             yield sequence, slice(start, start := start + count)
+
+    def _read_as_a_whole(self) -> Iterator[tuple[Cache, slice]]:
+        """The same for what an encoder does."""
+        if any(sequence.length for sequence, _ in self.runs):
+            raise ValueError("an encoder reads a sequence from its first token on")
+        self.encodes = True
+        return self._sequences()
 
     def _by_distance(self, table: Tensor, away: NDArray[np.int64], both_ways: bool) -> Floats:
         """The learned bias of every distance. [T, S] -> [H, T, S]"""
