@@ -108,8 +108,9 @@ def test_tokens_added_to_a_sentencepiece_model(tmp_path, made):
         },
     }
     sentencepiece_folder(tmp_path, tokenizer_config=config, added_tokens={"<tool>": count})
-    found = keys(tmp_path, vocab_size=count + 5)
-    assert found["tokens"][count:] == ["<tool>", *(f"[PAD{count + n}]" if n != 2 else "<|im_end|>" for n in range(1, 5))]
+    found, pad = keys(tmp_path, vocab_size=count + 5), "[PAD{}]"
+    padding = [pad.format(count + place) for place in (1, 3, 4)]
+    assert found["tokens"][count:] == ["<tool>", padding[0], "<|im_end|>", *padding[1:]]
     assert found["token_type"][count:].tolist() == [4, 5, 3, 5, 5]
     assert len(found["scores"]) == count + 5
     tokenizer = made(metadata_from_folder(tmp_path))
@@ -193,7 +194,8 @@ def test_what_is_written_reads_back_the_same(tmp_path, made):
     from furet.files.gguf import open_gguf
     from furet.files.gguf_writer import write_gguf
 
-    folders = {form: written(_new(tmp_path / form), document(form)) for form in ("gpt2", "unigram", "wordpiece", "gemma")}
+    forms = ("gpt2", "unigram", "wordpiece", "gemma")
+    folders = {form: written(_new(tmp_path / form), document(form)) for form in forms}
     folders["sp"] = sentencepiece_folder(_new(tmp_path / "sp"), "unigram")
     for name, folder in folders.items():
         metadata = metadata_from_folder(folder)

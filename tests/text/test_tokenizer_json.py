@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from documents import document, written
 from tokenizer_fuzz import strings
+from vocabularies import SPACE
 
 from furet.errors import FuretError, ModelFileError, UnsupportedModel
 from furet.text.from_files import metadata_from_folder
@@ -95,6 +96,7 @@ def test_decoding_gives_the_text_back(tmp_path, made):
     for form in ("gpt2", "llama", "gemma"):
         tokenizer = made(metadata_from_folder(written(tmp_path, document(form))))
         for text in strings(40, seed=3):
+            text = text.replace(SPACE, "")  # which SentencePiece takes for a space
             assert tokenizer.decode(tokenizer.encode(text, parse_special=False), skip_special=False) == text, form
 
 

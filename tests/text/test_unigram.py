@@ -32,7 +32,8 @@ def model(form: str) -> bytes:
 
 def unigram(**keys):
     scores = [0, 0, 0, -2, -3, -3, -4, -4, -5, 0]
-    return named({"model": "t5", "tokens": PIECES, "token_type": TYPES, "scores": scores, "add_eos_token": False} | keys)
+    found = {"model": "t5", "tokens": PIECES, "token_type": TYPES, "scores": scores, "add_eos_token": False}
+    return named(found | keys)
 
 
 @pytest.mark.parametrize("form", FORMS)
