@@ -195,3 +195,13 @@ def test_where_the_hugging_face_cache_is(monkeypatch, tmp_path, variables, expec
     for name, value in variables.items():
         monkeypatch.setenv(name, value if value[0] in "$~" else str(tmp_path / value))
     assert settings.hub_cache() == tmp_path / expected
+
+
+def test_a_folder_that_another_program_downloaded_is_a_model():
+    put("org/m", "config.json", b"{}")
+    assert store.find("org/m") is None  # no weights yet
+    weights = put("org/m", "model.safetensors", b"weights")
+    assert store.find("org/m") == weights.parent
+    assert store.find("org/m:Q4_K_M") is None
+    gguf = put("org/m", "m-Q8_0.gguf", b"8")
+    assert store.find("org/m") == gguf

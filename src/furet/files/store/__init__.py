@@ -159,7 +159,10 @@ def _find(source: Source) -> Path | None:
         if source.path.is_dir() and not (source.path / "config.json").is_file():
             raise BadRequest(f"{source.path} is a directory without config.json, no model", _files_in(source.path))
         return source.path if source.path.exists() else None
-    records = hub_cache.matching(source) if isinstance(source, HubModel) else pypi.matching(source)
+    if isinstance(source, HubModel):
+        records = hub_cache.matching(source)
+        return records[0].path if records else hub_cache.snapshot(source)
+    records = pypi.matching(source)
     return records[0].path if records else None
 
 

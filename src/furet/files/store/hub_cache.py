@@ -22,6 +22,7 @@ from furet.files.store.settings import hub_cache
 from furet.files.store.stored import StoredModel, stored
 from furet.files.store.variants import Variant, choose, variants
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -48,6 +49,23 @@ def matching(model: HubModel) -> list[StoredModel]:
     if model.sha256 and chosen and not _is_or_may_be(files[model.file], model.sha256):
         return []
     return _records(folder, files, chosen)
+
+
+def snapshot(model: HubModel) -> Path | None:
+    """The folder of a repository's files, config.json and weights, that another program has downloaded.
+
+    The snapshot of the main branch as it was last seen; a reference to one file or quant means no folder.
+    """
+    if model.file or model.quant:
+        return None
+    folder = repo_folder(model.repo)
+    with contextlib.suppress(OSError, ValueError):
+        commit = (folder / "refs" / "main").read_text(encoding="ascii").strip()
+        found = folder / "snapshots" / commit
+        weights = [*found.glob("*.safetensors"), *found.glob("*.bin")]
+        if _COMMIT.fullmatch(commit) and (found / "config.json").is_file() and any(map(Path.is_file, weights)):
+            return found
+    return None
 
 
 def listing() -> list[StoredModel]:
