@@ -54,6 +54,7 @@ class StableLM(Decoder):
         rotary_scaling_factor  = 1.0
         qk_layernorm           = false
         use_qkv_bias           -
+        num_heads              -
     """
 
     @staticmethod
