@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 from parity.checkpoint import cases, save, stored, write_safetensors
+from tiny import TinyModel
 
 from furet.convert.hugging_face import open_folder
 from furet.convert.seen import SeenModel
 from furet.errors import ModelFileError, UnsupportedModel
+from furet.families import read_model
+from furet.ops import reference
+from furet.ops.trace import trace
 
 GPT2 = {
     "activation_function": "gelu_new", "attn_pdrop": 0.1, "embd_pdrop": 0.1, "resid_pdrop": 0.1, "bos_token_id": 96,
@@ -31,8 +35,9 @@ FALCON = {
     "torch_dtype": "bfloat16", "use_cache": True, "vocab_size": 97,
 }  # fmt: skip
 MPT = {
-    "alibi": True, "alibi_bias_max": 8, "attn_clip_qkv": 1.5, "attn_impl": "torch", "attn_pdrop": 0, "attn_qk_ln": False,
-    "attn_uses_sequence_id": False, "d_model": 96, "emb_init_std": None, "emb_init_uniform_lim": None,
+    "alibi": True, "alibi_bias_max": 8, "attn_clip_qkv": 1.5, "attn_impl": "torch", "attn_pdrop": 0,
+    "attn_qk_ln": False, "attn_uses_sequence_id": False, "d_model": 96, "emb_init_std": None,
+    "emb_init_uniform_lim": None,
     "emb_pdrop": 0, "embedding_fraction": 1.0, "fan_mode": "fan_in", "init_device": "cpu", "init_div_is_residual": True,
     "init_gain": 0, "init_nonlinearity": "relu", "init_std": 0.02, "logit_scale": None,
     "low_precision_layernorm": True, "max_seq_len": 256, "mlp_ratio": 4, "model_type": "mpt", "n_heads": 4,
@@ -104,6 +109,34 @@ def test_published_form_is_the_same_model(name: str, tmp_path: Path) -> None:
     wanted = open_folder(save(name, tmp_path / "new"), tokenizer=False)
     with wanted, open_folder(tmp_path, tokenizer=False) as seen:
         same_model(seen, wanted)
+
+
+def fused(model: SeenModel) -> TinyModel:
+    """The same model with queries, keys and values of a layer in one matrix, as in the first GGUF files of Phi."""
+    made = TinyModel(dict(model.metadata))
+    for name, tensor in model.tensors.items():
+        parts = [name]
+        if ".attn_q." in name:
+            parts = [name.replace("attn_q", f"attn_{part}") for part in "qkv"]
+            name = name.replace("attn_q", "attn_qkv")
+        if ".attn_k." not in name and ".attn_v." not in name:
+            rows = sum(model.tensors[part].shape[0] for part in parts)
+            blocks = np.concatenate([model.data(part) for part in parts])
+            made.put(name, tensor.type, (rows, *tensor.shape[1:]), blocks)
+    return made
+
+
+def test_phi_of_one_matrix_is_phi_of_three(tmp_path: Path) -> None:
+    with open_folder(save("phi2", tmp_path), tokenizer=False) as source:
+        one = fused(source)
+        logits = [
+            reference.step(read_model(file).forward, reference.decoder(file), [1, 2, 3], [(reference.Cache(), 3)])
+            for file in (source, one)
+        ]
+        np.testing.assert_allclose(*logits, rtol=0, atol=1e-12)
+        del one.tensors["blk.0.attn_qkv.weight"]
+        with pytest.raises(ModelFileError, match=r"attn_q\.weight"):
+            trace(read_model(one).forward)
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
