@@ -42,7 +42,7 @@ def test_weight_is_understood_and_any_floor_is_none() -> None:
 @pytest.mark.parametrize("architecture", known_architectures())
 def test_tables_name_each_tensor_once(architecture: str) -> None:
     rows = find_family(architecture).tensors
-    stored = [row.hugging_face for row in rows if row.hugging_face]
+    stored = [(row.hugging_face, row.reshape) for row in rows if row.hugging_face]
     for names in ([row.name for row in rows], [(row.group, row.attribute) for row in rows], stored):
         assert len(set(names)) == len(names)
 

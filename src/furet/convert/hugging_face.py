@@ -55,7 +55,7 @@ def open_folder(folder: Path, *, tokenizer: bool = True) -> SeenModel:
     if not isinstance(model_type, str):
         raise ModelFileError("wanted the name of a family", path=folder / "config.json", field="model_type")
     family = find_model_type(model_type)
-    words = Words(config, family.words, folder / "config.json")
+    words = Words(_of_text(config), family.words, folder / "config.json")
     keys, made = family.metadata(words), family.made(words)
     words.close()
     architecture = family.architectures[0]
@@ -114,6 +114,12 @@ def _as_stored(value: object) -> object:
     return float(np.float32(value)) if isinstance(value, float) else value
 
 
+def _of_text(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration of the part for text, of a model that sees images too; else the whole."""
+    part = config.get("text_config")
+    return part if isinstance(part, Mapping) else config
+
+
 def _name(config: Mapping[str, Any], folder: Path) -> str:
     name = config.get("_name_or_path")
     return str(name)[:200] if isinstance(name, str) and name else folder.resolve().name
@@ -134,7 +140,7 @@ def _tensors(family: type[Family], fields: Fields, file: TensorFile, *, tied: bo
             elif row.hugging_face and not row.optional:
                 raise ModelFileError(
                     "is missing", "the folder is incomplete, or of a variant not known here",
-                    path=file.path, field=f"tensor {spelled(row.hugging_face[0], i, 1)[0]}",
+                    path=file.path, field=f"tensor {spelled(row.hugging_face[0], i, fields.axes)[0]}",
                 )  # fmt: skip
     names.close(fields, family.left_out)
     return found
@@ -143,19 +149,21 @@ def _tensors(family: type[Family], fields: Fields, file: TensorFile, *, tied: bo
 class _Names:
     """The tensors of a file by the names that tables use, and which of them were not taken yet.
 
-    A checkpoint of the model without its head lacks the first part of every name, such as `transformer.`.
+    A checkpoint of the model without its head lacks the first part of every name, such as `transformer.`; that of a
+    model that sees images too has `language_model.` in it.
     """
 
     def __init__(self, file: TensorFile) -> None:
         self._file = file
         self._left = set(file.tensors)
+        self._stored = {name.replace("language_model.", "", 1): name for name in file.tensors}
 
     def take(self, row: Row, layer: int, axes: Mapping[str, Axis]) -> list[str]:
         """The tensors that make up one of the table; none when the first is missing."""
         for pattern in row.hugging_face:
-            wanted = spelled(pattern, layer, axes["E"].size if "E" in axes else 0)
+            wanted = spelled(pattern, layer, axes)
             for names in (wanted, [name.partition(".")[2] for name in wanted]):
-                if names[0] in self._file.tensors:
+                if names[0] in self._stored:
                     return [self._take(name) for name in names]
         return []
 
@@ -172,10 +180,10 @@ class _Names:
             )
 
     def _take(self, name: str) -> str:
-        if name not in self._file.tensors:
+        if name not in self._stored:
             raise ModelFileError("is missing", path=self._file.path, field=f"tensor {name}")
-        self._left.discard(name)
-        return name
+        self._left.discard(self._stored[name])
+        return self._stored[name]
 
 
 def _seen(

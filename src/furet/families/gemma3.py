@@ -59,6 +59,7 @@ class Gemma3(Decoder):
         output_norm                    model.norm|plus_one                                       C        f32
         output?                        lm_head                                                   V C      q6_k
     """)
+    left_out = ("vision_tower.*", "multi_modal_projector.*")
     words = """
         num_attention_heads            attention.head_count                8
         num_key_value_heads            attention.head_count_kv             4
