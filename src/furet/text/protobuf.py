@@ -15,7 +15,7 @@ _WIDTHS = {FIXED64: 8, FIXED32: 4}
 _MAX_VARINT = 10  # bytes
 
 
-def fields(data: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Each field of the message in [start, end): number, wire type, and a value.
 
     The value of a varint is (number, end of it); of anything else the place of its first byte and that behind
@@ -42,15 +42,15 @@ def fields(data: memoryview, start: int, end: int) -> Iterator[tuple[int, int, i
         at += length
 
 
-def text_of(data: memoryview, start: int, end: int) -> str:
+def text_of(data: bytes, start: int, end: int) -> str:
     """The string in [start, end)."""
     try:
-        return str(data[start:end], "utf-8")
+        return data[start:end].decode()
     except UnicodeDecodeError:
-        raise ModelFileError(f"is not UTF-8: {bytes(data[start : min(end, start + 32)])!r}", offset=start) from None
+        raise ModelFileError(f"is not UTF-8: {data[start : min(end, start + 32)]!r}", offset=start) from None
 
 
-def float_of(data: memoryview, start: int, end: int) -> float:
+def float_of(data: bytes, start: int, end: int) -> float:
     """The 32-bit float in [start, end); bytes of another count are a ModelFileError."""
     if end - start != 4:
         raise ModelFileError(f"has {end - start} bytes, wanted the 4 of a float", offset=start)
@@ -63,7 +63,9 @@ def signed(value: int) -> int:
     return low - (1 << 32) if low >> 31 else low
 
 
-def _varint(data: memoryview, at: int, end: int) -> tuple[int, int]:
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    if at < end and data[at] < 0x80:  # most have one byte
+        return data[at], at + 1
     value = shift = 0
     for place in range(at, min(end, at + _MAX_VARINT)):
         byte = data[place]

@@ -30,9 +30,8 @@ def sentencepiece_metadata(content: bytes) -> dict[str, object]:
     """
     import numpy as np
 
-    data = memoryview(content)
-    pieces, parts = _pieces_and_parts(data)
-    trainer, normalizer = (_values(data, parts[part]) for part in (_TRAINER, _NORMALIZER))
+    pieces, parts = _pieces_and_parts(content)
+    trainer, normalizer = (_values(content, parts[part]) for part in (_TRAINER, _NORMALIZER))
     kind = trainer.get(_TYPE_OF_MODEL, UNIGRAM)
     if kind not in _MODELS or trainer.get(_SPACE_BEHIND, 0):
         raise UnsupportedModel(
@@ -58,7 +57,7 @@ def sentencepiece_metadata(content: bytes) -> dict[str, object]:
     return {f"tokenizer.ggml.{key}": value for key, value in found.items()}
 
 
-def _pieces_and_parts(data: memoryview) -> tuple[list[tuple[str, float, int]], dict[int, tuple[int, int]]]:
+def _pieces_and_parts(data: bytes) -> tuple[list[tuple[str, float, int]], dict[int, tuple[int, int]]]:
     pieces: list[tuple[str, float, int]] = []
     parts = dict.fromkeys((_TRAINER, _NORMALIZER), (0, 0))
     text = 0
@@ -75,7 +74,7 @@ def _pieces_and_parts(data: memoryview) -> tuple[list[tuple[str, float, int]], d
     return pieces, parts
 
 
-def _piece(data: memoryview, start: int, end: int) -> tuple[str, float, int]:
+def _piece(data: bytes, start: int, end: int) -> tuple[str, float, int]:
     """Text, score and type of a piece; the types are numbered as in GGUF."""
     text, score, type_ = "", 0.0, int(TokenType.NORMAL)
     for number, kind, first, last in fields(data, start, end):
@@ -88,12 +87,12 @@ def _piece(data: memoryview, start: int, end: int) -> tuple[str, float, int]:
     return text, score, type_
 
 
-def _values(data: memoryview, part: tuple[int, int]) -> Values:
+def _values(data: bytes, part: tuple[int, int]) -> Values:
     """The last value of each field that is a number or bytes."""
     found: Values = {}
     for number, kind, first, last in fields(data, *part):
         if kind == VARINT:
             found[number] = first
         elif kind == BYTES:
-            found[number] = bytes(data[first:last])
+            found[number] = data[first:last]
     return found

@@ -231,9 +231,11 @@ def _scored(model: Tree) -> list[tuple[str, float]]:
 
 def _pair(merge: object, rank: int) -> tuple[str, str]:
     pair = merge.split(" ") if isinstance(merge, str) else merge
-    if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(symbol, str) for symbol in pair):
-        raise ModelFileError(f"merges element {rank} is {str(merge)[:40]!r}", field=JSON)
-    return pair[0], pair[1]
+    if isinstance(pair, list) and len(pair) == 2:
+        left, right = pair
+        if isinstance(left, str) and isinstance(right, str):
+            return left, right
+    raise ModelFileError(f"merges element {rank} is {str(merge)[:40]!r}", field=JSON)
 
 
 def _added(entry: object) -> Added:

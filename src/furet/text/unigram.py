@@ -101,21 +101,23 @@ def _cutter(vocabulary: Vocabulary) -> Callable[[str], list[tuple[int, int, int]
 
 def _pieces(vocabulary: Vocabulary) -> dict[str, tuple[int, float]]:
     """Token and score of each piece; a user-defined one costs nothing."""
-    scores = vocabulary.scores.tolist()
-    found = {}
-    for token in vocabulary.of_types(TokenType.NORMAL, TokenType.USER_DEFINED):
-        score = scores[token] if vocabulary.types[token] == TokenType.NORMAL else 0.0
-        found[vocabulary.token_bytes(token).decode("utf-8", "replace").replace(SPACE, " ")] = token, score
+    scores, starts, text = vocabulary.scores.tolist(), vocabulary.starts.tolist(), vocabulary.text
+    found = {
+        text[starts[token] : starts[token + 1]].decode("utf-8", "replace"): (token, scores[token])
+        for token in vocabulary.of_types(TokenType.NORMAL)
+    }
+    for token in vocabulary.of_types(TokenType.USER_DEFINED):
+        found[vocabulary.token_bytes(token).decode("utf-8", "replace").replace(SPACE, " ")] = token, 0.0
     return found
 
 
 def _lengths(pieces: Iterable[str]) -> dict[str, list[int]]:
     """Which lengths above one the pieces have that begin with these two characters, ascending."""
-    found: dict[str, set[int]] = {}
-    for piece in pieces:
-        if len(piece) > 1:
-            found.setdefault(piece[:2], set()).add(len(piece))
-    return {begin: sorted(lengths) for begin, lengths in found.items()}
+    found: dict[str, list[int]] = {}
+    for begin, length in sorted({(piece[:2], len(piece)) for piece in pieces}):
+        if length > 1:
+            found.setdefault(begin, []).append(length)
+    return found
 
 
 def _unknown_score(vocabulary: Vocabulary) -> float:
