@@ -37,9 +37,9 @@ class Qwen2Moe(Decoder):
         blk.{i}.ffn_up_exps          model.layers.{i}.mlp.experts.{e}.up_proj               E X C    any
         blk.{i}.ffn_down_exps        model.layers.{i}.mlp.experts.{e}.down_proj             E C X    any
         blk.{i}.ffn_gate_inp_shexp   model.layers.{i}.mlp.shared_expert_gate|flat           C        f32
-        blk.{i}.ffn_gate_shexp       model.layers.{i}.mlp.shared_expert.gate_proj           Y C      any
-        blk.{i}.ffn_up_shexp         model.layers.{i}.mlp.shared_expert.up_proj             Y C      any
-        blk.{i}.ffn_down_shexp       model.layers.{i}.mlp.shared_expert.down_proj           C Y      any
+        blk.{i}.ffn_gate_shexp       model.layers.{i}.mlp.shared_expert.gate_proj           Z C      any
+        blk.{i}.ffn_up_shexp         model.layers.{i}.mlp.shared_expert.up_proj             Z C      any
+        blk.{i}.ffn_down_shexp       model.layers.{i}.mlp.shared_expert.down_proj           C Z      any
         output_norm                  model.norm                                             C        f32
         output?                      lm_head                                                V C      q6_k
     """)
@@ -62,7 +62,7 @@ class Qwen2Moe(Decoder):
     def read_config(f: Fields) -> Config:
         base = decoder.read_config(f, "halves", experts=True)
         f.require(base.experts > 0, "expert_count", "at least 1")
-        f.axis("Y", "expert_shared_feed_forward_length", f.integer("feed_forward_length", 0))
+        f.axis("Z", "expert_shared_feed_forward_length", f.integer("feed_forward_length", 0))
         return replace(base, normalise=f.flag("expert_weights_norm", False))
 
     def layer(self, op: Ops[X], i: int, x: X) -> X:  # x [T, C]
