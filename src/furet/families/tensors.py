@@ -11,8 +11,8 @@ name            the GGUF name, which is also ours: `weights.blk[i].attn_q`, `wei
                 left out, and a dot at the end says that there is none; a question mark, that a file may lack
                 the tensor, which then is None. What stands before `blk.` groups layers: `weights.enc.blk[i]`
 hugging face    its name there, `-` where there is none; commas between names of which one is there; after a bar,
-                what is done to it (`furet.families.reshape`). Tensors are stacked: with {e} those of the experts,
-                with letters in braces, as in x_{rwkv}, one for each letter
+                what is done to it (`furet.families.reshape`). Tensors are stacked: with {e} those of the experts, with
+                {h} and {k} of the query and key heads, with letters in braces, as in x_{rwkv}, one for each letter
 shape           axis letters of the glossary and numbers, rows first; sums and products of them, and a divisor. A line
                 with a letter that the model has no size for, such as E without experts, is not for this model
 floor           the coarsest type that a quantiser may store it in
@@ -31,6 +31,7 @@ from furet.errors import ModelFileError
 from furet.families.fields import Axis, Fields
 from furet.ops import Tensor
 
+STACKED = {"e": "E", "h": "H", "k": "K"}
 LETTERS = re.compile(r"\{([a-z]{2,})\}")
 
 
@@ -88,12 +89,15 @@ def applying(rows: Sequence[Row], axes: Mapping[str, Axis]) -> tuple[Row, ...]:
     return tuple(row for row in rows if row.letters <= axes.keys())
 
 
-def spelled(pattern: str, layer: int, experts: int) -> list[str]:
+def spelled(pattern: str, layer: int, axes: Mapping[str, Axis]) -> list[str]:
     """The names that a Hugging Face name of a table stands for, in a layer: of one tensor, or of those to stack."""
     letters = LETTERS.search(pattern)
     if letters:
         return [pattern.replace(letters[0], letter).format(i=layer) for letter in letters[1]]
-    return [pattern.format(i=layer, e=expert) for expert in range(experts if "{e}" in pattern else 1)]
+    for count, axis in STACKED.items():
+        if f"{{{count}}}" in pattern:
+            return [pattern.format(i=layer, **{count: number}) for number in range(axes[axis].at(layer))]
+    return [pattern.format(i=layer)]
 
 
 def layers(axes: Mapping[str, Axis], group: str) -> int:

@@ -94,7 +94,7 @@ class Ops(Protocol[X]):
     def layer_norm(self, x: X, weight: Tensor, bias: Tensor | None, eps: float, groups: int = 1) -> X:
         """(x - mean) / sqrt(var + eps) * weight + bias, in each of `groups` parts of a row. [T, N] -> [T, N]
 
-        weight, bias    [N], or [N / groups] and then the same for every part
+        weight, bias    [N] or [groups, N / groups]; or [N / groups] and then the same for every part
         Source: Ba et al., arXiv:1607.06450; in groups: Wu and He, arXiv:1803.08494.
         """
 

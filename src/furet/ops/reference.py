@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -132,9 +133,9 @@ class Reference:
         parts = x.reshape(len(x), groups, x.shape[1] // groups)
         centred = parts - parts.mean(axis=-1, keepdims=True)
         normed = centred / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + eps)
-        repeats = x.shape[1] // weight.shape[0]
-        y: Floats = normed.reshape(x.shape) * np.tile(self._stored(weight), repeats)
-        return y if bias is None else y + np.tile(self._stored(bias), repeats)
+        repeats = x.shape[1] // prod(weight.shape)
+        y: Floats = normed.reshape(x.shape) * np.tile(self._stored(weight).reshape(-1), repeats)
+        return y if bias is None else y + np.tile(self._stored(bias).reshape(-1), repeats)
 
     def l2_norm(self, x: Floats, heads: int, eps: float) -> Floats:
         parts = x.reshape(len(x), heads, x.shape[1] // heads)

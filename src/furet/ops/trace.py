@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 
 from furet.ops import Activation, Ops, Tensor
 from furet.ops import instructions as make
@@ -46,7 +47,7 @@ class Trace:
     def layer_norm(
         self, x: Value, weight: Tensor, bias: Tensor | None, eps: float, groups: int = 1
     ) -> Value:
-        assert weight.shape[0] * groups in (x.width, x.width * groups), f"layer_norm: {weight} for {x}"
+        assert prod(weight.shape) * groups in (x.width, x.width * groups), f"layer_norm: {weight} for {x}"
         assert bias is None or bias.shape == weight.shape, f"layer_norm: {weight}, {bias}"
         out = self._like(x)
         return self._record(make.LayerNorm(x, weight, bias, eps, groups, out), out)
