@@ -32,6 +32,7 @@ double exact_value(Function f, double x) {
 // Some ulp; more where a rounded power of e stands, by the size of its exponent. Below e^-87 a power is 0.
 double bound(Function f, double x) {
     double ulps = 8, tail = 1.7e-38;
+    if (f == Function::Exp) ulps = 12;      // a square doubles the error of its root
     if (f == Function::Gelu) ulps = 12 + x * x / 2;
     if (f == Function::GeluTanh) ulps = 8 + 8 * std::fabs(x + 0.044715 * x * x * x);
     if (f == Function::Gelu || f == Function::GeluTanh || f == Function::Silu) tail *= std::max(1.0, std::fabs(x));
@@ -63,7 +64,7 @@ void test_values(const Kernels& table, Function f) {
     table.activate(f, kParameter, special, 0, 16, 16, {y, nullptr});
     CHECK(std::isnan(y[0]));
     const double high = exact_value(f, 1e4);
-    CHECK_NEAR(y[2], high, kRounding * high * 4);
+    CHECK(std::isinf(high) ? y[2] == INFINITY : std::fabs(y[2] - high) <= kRounding * high * 4);
     CHECK_NEAR(y[3], exact_value(f, -1e4), bound(f, -1e4));
     CHECK(f == Function::Tanh || f == Function::Sigmoid || f == Function::SoftCap || f == Function::Clamp ? std::isfinite(y[1]) : y[1] == INFINITY);
 }
