@@ -32,23 +32,23 @@ class GPTNeoX(Decoder):
     architectures = ("gptneox",)
     model_types = ("gpt_neox",)
     tensors = table("""
-        name                       hugging face                                                   shape  floor
-        token_embd                 gpt_neox.embed_in                                              V C    q6_k
-        blk.{i}.attn_norm          gpt_neox.layers.{i}.input_layernorm                            C      f32
-        blk.{i}.attn_norm.bias     gpt_neox.layers.{i}.input_layernorm.bias                       C      f32
-        blk.{i}.attn_qkv           gpt_neox.layers.{i}.attention.query_key_value|by_head:H        3*C C  any
-        blk.{i}.attn_qkv.bias?     gpt_neox.layers.{i}.attention.query_key_value.bias|by_head:H   3*C    f32
-        blk.{i}.attn_output        gpt_neox.layers.{i}.attention.dense                            C C    any
-        blk.{i}.attn_output.bias?  gpt_neox.layers.{i}.attention.dense.bias                       C      f32
-        blk.{i}.ffn_norm           gpt_neox.layers.{i}.post_attention_layernorm                   C      f32
-        blk.{i}.ffn_norm.bias      gpt_neox.layers.{i}.post_attention_layernorm.bias              C      f32
-        blk.{i}.ffn_up             gpt_neox.layers.{i}.mlp.dense_h_to_4h                          F C    any
-        blk.{i}.ffn_up.bias        gpt_neox.layers.{i}.mlp.dense_h_to_4h.bias                     F      f32
-        blk.{i}.ffn_down           gpt_neox.layers.{i}.mlp.dense_4h_to_h                          C F    any
-        blk.{i}.ffn_down.bias      gpt_neox.layers.{i}.mlp.dense_4h_to_h.bias                     C      f32
-        output_norm                gpt_neox.final_layer_norm                                      C      f32
-        output_norm.bias           gpt_neox.final_layer_norm.bias                                 C      f32
-        output?                    embed_out                                                      V C    q6_k
+        name                       hugging face                                                  shape  floor
+        token_embd                 gpt_neox.embed_in                                             V C    q6_k
+        blk.{i}.attn_norm          gpt_neox.layers.{i}.input_layernorm                           C      f32
+        blk.{i}.attn_norm.bias     gpt_neox.layers.{i}.input_layernorm.bias                      C      f32
+        blk.{i}.attn_qkv           gpt_neox.layers.{i}.attention.query_key_value|by_head:H       3*C C  any
+        blk.{i}.attn_qkv.bias?     gpt_neox.layers.{i}.attention.query_key_value.bias|by_head:H  3*C    f32
+        blk.{i}.attn_output        gpt_neox.layers.{i}.attention.dense                           C C    any
+        blk.{i}.attn_output.bias?  gpt_neox.layers.{i}.attention.dense.bias                      C      f32
+        blk.{i}.ffn_norm           gpt_neox.layers.{i}.post_attention_layernorm                  C      f32
+        blk.{i}.ffn_norm.bias      gpt_neox.layers.{i}.post_attention_layernorm.bias             C      f32
+        blk.{i}.ffn_up             gpt_neox.layers.{i}.mlp.dense_h_to_4h                         F C    any
+        blk.{i}.ffn_up.bias        gpt_neox.layers.{i}.mlp.dense_h_to_4h.bias                    F      f32
+        blk.{i}.ffn_down           gpt_neox.layers.{i}.mlp.dense_4h_to_h                         C F    any
+        blk.{i}.ffn_down.bias      gpt_neox.layers.{i}.mlp.dense_4h_to_h.bias                    C      f32
+        output_norm                gpt_neox.final_layer_norm                                     C      f32
+        output_norm.bias           gpt_neox.final_layer_norm.bias                                C      f32
+        output?                    embed_out                                                     V C    q6_k
     """)
     words = """
         use_parallel_residual  use_parallel_residual           true

@@ -32,24 +32,24 @@ class StarCoder(Decoder):
     model_types = ("gpt_bigcode",)
     reshapes = {"by_own_head": by_own_head}
     tensors = table("""
-        name                      hugging face                                         shape         floor
-        token_embd                transformer.wte                                      V C           q6_k
-        position_embd             transformer.wpe                                      P C           f32
-        blk.{i}.attn_norm         transformer.h.{i}.ln_1                               C             f32
-        blk.{i}.attn_norm.bias    transformer.h.{i}.ln_1.bias                          C             f32
-        blk.{i}.attn_qkv          transformer.h.{i}.attn.c_attn|by_own_head:K          H*D+2*K*D C   any
-        blk.{i}.attn_qkv.bias     transformer.h.{i}.attn.c_attn.bias|by_own_head:K     H*D+2*K*D     f32
-        blk.{i}.attn_output       transformer.h.{i}.attn.c_proj                        C H*D         any
-        blk.{i}.attn_output.bias  transformer.h.{i}.attn.c_proj.bias                   C             f32
-        blk.{i}.ffn_norm          transformer.h.{i}.ln_2                               C             f32
-        blk.{i}.ffn_norm.bias     transformer.h.{i}.ln_2.bias                          C             f32
-        blk.{i}.ffn_up            transformer.h.{i}.mlp.c_fc                           F C           any
-        blk.{i}.ffn_up.bias       transformer.h.{i}.mlp.c_fc.bias                      F             f32
-        blk.{i}.ffn_down          transformer.h.{i}.mlp.c_proj                         C F           any
-        blk.{i}.ffn_down.bias     transformer.h.{i}.mlp.c_proj.bias                    C             f32
-        output_norm               transformer.ln_f                                     C             f32
-        output_norm.bias          transformer.ln_f.bias                                C             f32
-        output?                   lm_head                                              V C           q6_k
+        name                      hugging face                                      shape        floor
+        token_embd                transformer.wte                                   V C          q6_k
+        position_embd             transformer.wpe                                   P C          f32
+        blk.{i}.attn_norm         transformer.h.{i}.ln_1                            C            f32
+        blk.{i}.attn_norm.bias    transformer.h.{i}.ln_1.bias                       C            f32
+        blk.{i}.attn_qkv          transformer.h.{i}.attn.c_attn|by_own_head:K       H*D+2*K*D C  any
+        blk.{i}.attn_qkv.bias     transformer.h.{i}.attn.c_attn.bias|by_own_head:K  H*D+2*K*D    f32
+        blk.{i}.attn_output       transformer.h.{i}.attn.c_proj                     C H*D        any
+        blk.{i}.attn_output.bias  transformer.h.{i}.attn.c_proj.bias                C            f32
+        blk.{i}.ffn_norm          transformer.h.{i}.ln_2                            C            f32
+        blk.{i}.ffn_norm.bias     transformer.h.{i}.ln_2.bias                       C            f32
+        blk.{i}.ffn_up            transformer.h.{i}.mlp.c_fc                        F C          any
+        blk.{i}.ffn_up.bias       transformer.h.{i}.mlp.c_fc.bias                   F            f32
+        blk.{i}.ffn_down          transformer.h.{i}.mlp.c_proj                      C F          any
+        blk.{i}.ffn_down.bias     transformer.h.{i}.mlp.c_proj.bias                 C            f32
+        output_norm               transformer.ln_f                                  C            f32
+        output_norm.bias          transformer.ln_f.bias                             C            f32
+        output?                   lm_head                                           V C          q6_k
     """)
     words = """
         n_ctx                            -
@@ -57,9 +57,7 @@ class StarCoder(Decoder):
         multi_query                      -
         attention_softmax_in_fp32        -
         scale_attention_softmax_in_fp32  -
-        inference_runner                 -
-        validate_runner_input            -
-        runner_max_sequence_length       -
+        *runner*                         -
         pre_allocate_kv_cache            -
         max_sequence_length              -
         max_batch_size                   -

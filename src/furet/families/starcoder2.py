@@ -26,27 +26,27 @@ class StarCoder2(Decoder):
     architectures = ("starcoder2",)
     model_types = ("starcoder2",)
     tensors = table("""
-        name                       hugging face                                     shape    floor
-        token_embd                 model.embed_tokens                               V C      q6_k
-        blk.{i}.attn_norm          model.layers.{i}.input_layernorm                 C        f32
-        blk.{i}.attn_norm.bias     model.layers.{i}.input_layernorm.bias            C        f32
-        blk.{i}.attn_q             model.layers.{i}.self_attn.q_proj                H*D C    any
-        blk.{i}.attn_q.bias?       model.layers.{i}.self_attn.q_proj.bias           H*D      f32
-        blk.{i}.attn_k             model.layers.{i}.self_attn.k_proj                K*D C    any
-        blk.{i}.attn_k.bias?       model.layers.{i}.self_attn.k_proj.bias           K*D      f32
-        blk.{i}.attn_v             model.layers.{i}.self_attn.v_proj                K*D C    any
-        blk.{i}.attn_v.bias?       model.layers.{i}.self_attn.v_proj.bias           K*D      f32
-        blk.{i}.attn_output        model.layers.{i}.self_attn.o_proj                C H*D    any
-        blk.{i}.attn_output.bias?  model.layers.{i}.self_attn.o_proj.bias           C        f32
-        blk.{i}.ffn_norm           model.layers.{i}.post_attention_layernorm        C        f32
-        blk.{i}.ffn_norm.bias      model.layers.{i}.post_attention_layernorm.bias   C        f32
-        blk.{i}.ffn_up             model.layers.{i}.mlp.c_fc                        F C      any
-        blk.{i}.ffn_up.bias?       model.layers.{i}.mlp.c_fc.bias                   F        f32
-        blk.{i}.ffn_down           model.layers.{i}.mlp.c_proj                      C F      any
-        blk.{i}.ffn_down.bias?     model.layers.{i}.mlp.c_proj.bias                 C        f32
-        output_norm                model.norm                                       C        f32
-        output_norm.bias           model.norm.bias                                  C        f32
-        output?                    lm_head                                          V C      q6_k
+        name                       hugging face                                    shape  floor
+        token_embd                 model.embed_tokens                              V C    q6_k
+        blk.{i}.attn_norm          model.layers.{i}.input_layernorm                C      f32
+        blk.{i}.attn_norm.bias     model.layers.{i}.input_layernorm.bias           C      f32
+        blk.{i}.attn_q             model.layers.{i}.self_attn.q_proj               H*D C  any
+        blk.{i}.attn_q.bias?       model.layers.{i}.self_attn.q_proj.bias          H*D    f32
+        blk.{i}.attn_k             model.layers.{i}.self_attn.k_proj               K*D C  any
+        blk.{i}.attn_k.bias?       model.layers.{i}.self_attn.k_proj.bias          K*D    f32
+        blk.{i}.attn_v             model.layers.{i}.self_attn.v_proj               K*D C  any
+        blk.{i}.attn_v.bias?       model.layers.{i}.self_attn.v_proj.bias          K*D    f32
+        blk.{i}.attn_output        model.layers.{i}.self_attn.o_proj               C H*D  any
+        blk.{i}.attn_output.bias?  model.layers.{i}.self_attn.o_proj.bias          C      f32
+        blk.{i}.ffn_norm           model.layers.{i}.post_attention_layernorm       C      f32
+        blk.{i}.ffn_norm.bias      model.layers.{i}.post_attention_layernorm.bias  C      f32
+        blk.{i}.ffn_up             model.layers.{i}.mlp.c_fc                       F C    any
+        blk.{i}.ffn_up.bias?       model.layers.{i}.mlp.c_fc.bias                  F      f32
+        blk.{i}.ffn_down           model.layers.{i}.mlp.c_proj                     C F    any
+        blk.{i}.ffn_down.bias?     model.layers.{i}.mlp.c_proj.bias                C      f32
+        output_norm                model.norm                                      C      f32
+        output_norm.bias           model.norm.bias                                 C      f32
+        output?                    lm_head                                         V C    q6_k
     """)
     words = """
         norm_epsilon                     attention.layer_norm_epsilon  1e-5
