@@ -76,5 +76,5 @@ def _spelling(tree: dict[str, Any], *, prefixed: bool) -> dict[str, Any]:
 def written(folder: Path, tree: dict[str, Any], **files: Any) -> Path:
     """The folder, with `tree` as its tokenizer.json and each of `files` as NAME.json."""
     for name, content in {"tokenizer": tree, **files}.items():
-        (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     return folder

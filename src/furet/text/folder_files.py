@@ -19,7 +19,7 @@ from furet.errors import ModelFileError
 from furet.text.json_metadata import UNUSED
 from furet.text.pretokenizers import find_pretokenizer
 from furet.text.tokenizer_json import parsed
-from furet.text.vocabulary import MAX_TOKENS, TokenType
+from furet.text.vocabulary import MAX_TOKENS, TokenType, check_highest
 from furet.text.world import unescaped
 
 MAX_TEXT_FILE = 96 << 20
@@ -120,6 +120,7 @@ def world_metadata(path: Path) -> dict[str, Any]:
         if len(content) != int(match[5]):
             raise ModelFileError(f"line {number} has {len(content)} bytes, not {match[5]}", path=path)
         found[token] = repr(content)[2:-1]
+    check_highest(max(found), len(found), path.name)
     count = max(found) + 1
     types = [TokenType.NORMAL if token in found else TokenType.UNUSED for token in range(count)]
     types[0] = TokenType.CONTROL

@@ -31,7 +31,7 @@ from furet.text.sentencepiece_file import MAX_FILE, sentencepiece_metadata
 from furet.text.stops import END_IDS
 from furet.text.template_files import metadata_of_templates, templates_in_folder
 from furet.text.tokenizer_json import Document
-from furet.text.vocabulary import MAX_TOKENS, TokenType
+from furet.text.vocabulary import MAX_TOKENS, TokenType, check_highest
 
 Metadata = dict[str, Any]
 PREFIX = "tokenizer.ggml."
@@ -118,6 +118,7 @@ def _add_tokens(metadata: Metadata, added: dict[int, Metadata]) -> None:
         content, kind = entry.get("content"), TokenType.USER_DEFINED
         if not isinstance(content, str) or not content:
             raise ModelFileError(f"token {token} has no name", field="added_tokens")
+        check_highest(token, len(texts), "added_tokens")
         while len(texts) <= token:
             types.append(TokenType.UNUSED)
             scores.append(-10000.0)

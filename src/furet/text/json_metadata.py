@@ -17,7 +17,7 @@ from furet.text.bytelevel import byte_alphabet
 from furet.text.pretokenizers import GPT2, TABLE
 from furet.text.rules import SPACE
 from furet.text.tokenizer_json import JSON, Document, Tree, read_document
-from furet.text.vocabulary import TokenType
+from furet.text.vocabulary import TokenType, check_highest
 from furet.text.wordpiece import CONTINUES, MAX_WORD
 
 UNUSED = "[PAD{}]"  # the name of an id that no token has
@@ -76,6 +76,7 @@ def _tokens(document: Document) -> tuple[list[str], list[int]]:
     unknown = _unknown(document)
     added = {token.id: token for token in document.added}
     spelt = _BYTES if document.model.get("byte_fallback") else ()
+    check_highest(max(named), len(named), JSON)
     texts, types = [], []
     for token in range(max(named) + 1):
         text = named.get(token)

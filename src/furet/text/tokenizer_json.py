@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,10 @@ MAX_PARTS = 64  # components of a normaliser or pre-tokenizer
 MAX_GROWTH = 64  # how many characters a normaliser may make of one
 MAX_NAME = 256  # characters of an added token
 
+MAX_SCORE = 3e38  # what a float32 can hold
+
 Tree = dict[str, Any]
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SETTINGS = {  # of each component: the keys that count
     "normalizer": {
         **dict.fromkeys(("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "ByteLevel"), ()),
@@ -116,6 +120,8 @@ def parsed(text: str, name: str) -> Tree:
         raise ModelFileError(f"has {len(text)} characters; too large or too many values", field=name)
     try:
         tree = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(tree, ensure_ascii=False).encode()  # a pair of them is one character, half a pair none
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"is not JSON: {str(error)[:80]}", field=name) from None
     if not isinstance(tree, dict):
@@ -132,14 +138,14 @@ def _parts(tree: Tree, name: str) -> list[Tree]:
         part = waiting.pop(0)
         if part is None:
             continue
-        kind = part.get("type") if isinstance(part, dict) else None
+        kind = str(part.get("type")) if isinstance(part, dict) else ""
         if kind == "Sequence":
             waiting[:0] = _list(part, "normalizers" if name == "normalizer" else "pretokenizers", MAX_PARTS)
         elif kind in _SETTINGS[name]:
             found.append({"type": kind} | {key: part[key] for key in _SETTINGS[name][kind] if key in part})
             growth *= _checked(found[-1], f"{JSON}: {name}")
         else:
-            raise UnsupportedModel(f"{JSON}: a {name} of type {str(kind)[:40]!r} is not known here")
+            raise UnsupportedModel(f"{JSON}: a {name} of type {kind[:40]!r} is not known here")
         if len(found) + len(waiting) > MAX_PARTS or growth > MAX_GROWTH:
             raise ModelFileError(f"{name} has too many parts, or makes texts too much longer", field=JSON)
     return found
@@ -182,9 +188,9 @@ def _model(tree: Tree) -> Tree:
     model = tree.get("model")
     if not isinstance(model, dict):
         raise ModelFileError("model is missing", field=JSON)
-    kind = model.get("type") or _kind_of(model)
+    kind = str(model.get("type") or _kind_of(model))
     if kind not in _MODEL_SETTINGS:
-        raise UnsupportedModel(f"{JSON}: a model of type {str(kind)[:40]!r} is not known here")
+        raise UnsupportedModel(f"{JSON}: a model of type {kind[:40]!r} is not known here")
     found = {"type": kind} | {key: model[key] for key in _MODEL_SETTINGS[kind] if model.get(key) is not None}
     for key, value in found.items():
         good = isinstance(value, bool) or (isinstance(value, str) and len(value) <= MAX_NAME)
@@ -220,8 +226,8 @@ def _numbered(model: Tree) -> dict[str, int]:
 def _scored(model: Tree) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     for token, entry in enumerate(_list(model, "vocab", MAX_TOKENS)):
-        text, score = entry if isinstance(entry, list) and len(entry) == 2 else (None, math.nan)
-        if not isinstance(text, str) or type(score) not in (int, float) or not math.isfinite(score):
+        text, score = entry if isinstance(entry, list) and len(entry) == 2 else (None, math.inf)
+        if not isinstance(text, str) or type(score) not in (int, float) or not abs(score) <= MAX_SCORE:
             raise ModelFileError(f"vocab element {token} is {str(entry)[:40]}", field=JSON)
         found.append((text, float(score)))
     if not found or sum(len(text) for text, _ in found) > MAX_TEXT:

@@ -13,6 +13,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from furet.errors import ModelFileError
 from furet.text.merge import MergeTable, merge_table
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ABSENT = 0xFFFFFFFF  # stands for "no such token" in arrays of ids
 MAX_TOKENS = 1 << 20
 MAX_MERGES = 1 << 20
+MAX_HOLES = 1 << 14
 MAX_TEXT = 16 << 20  # characters of all tokens together
 
 
@@ -158,6 +160,12 @@ def unmerged(
         scores=np.empty(0, np.float32) if scores is None else scores,
         charsmap=np.empty(0, np.uint8) if charsmap is None else charsmap,
     )
+
+
+def check_highest(token: int, named: int, field: str) -> None:
+    """Raise ModelFileError where an id is so high that a small file would make a long list of unused tokens."""
+    if token >= 2 * named + MAX_HOLES:
+        raise ModelFileError(f"a token has the id {token}, but only {named} are named", field=field)
 
 
 def token_texts(texts: list[bytes]) -> tuple[bytes, NDArray[np.uint32]]:
