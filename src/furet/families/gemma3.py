@@ -93,12 +93,14 @@ class Gemma3(Decoder):
 
     @classmethod
     def metadata(cls, words: Words) -> dict[str, object]:
-        near = rotary.settings_of(words, "sliding_attention") if words.peek("rope_parameters") else {}
-        if near.get("rope_type", "default") != "default":
-            raise words.unsupported("layers with a window have scaled positions")
-        base = near.get("rope_theta") or words.get("rope_local_base_freq", 1e4)
+        base = words.number("rope_local_base_freq", usual=1e4)
+        if words.peek("rope_parameters"):
+            near = rotary.settings_of(words, "sliding_attention")
+            if near.peek("rope_type", "default") != "default":
+                raise words.unsupported("layers with a window have scaled positions")
+            base = near.number("rope_theta", usual=base)
         scale = words.integer("query_pre_attn_scalar", usual=256) ** -0.5
-        own = {"rope.freq_base_swa": float(base), "attention.scale": scale}
+        own = {"rope.freq_base_swa": base, "attention.scale": scale}
         return super().metadata(words) | period_key(words, PERIOD) | own
 
     def embed(self, op: Ops[X]) -> X:

@@ -91,7 +91,7 @@ class Mamba(Decoder):
 
     @classmethod
     def metadata(cls, words: Words) -> dict[str, object]:
-        width = words.peek("hidden_size") or words.get("d_model")
+        width = words.integer("hidden_size")
         keys = {"context_length": CONTEXT, "feed_forward_length": 0, "attention.head_count": 0}
         return {**keys, "ssm.inner_size": 2 * width, **super().metadata(words)}
 

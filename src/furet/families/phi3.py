@@ -37,8 +37,8 @@ class Phi3(Decoder):
     tensors = table("""
         name                   hugging face                                   shape          floor
         token_embd             model.embed_tokens                             V C            q6_k
-        rope_factors_short?    -                                              P/2            f32
-        rope_factors_long?     -                                              P/2            f32
+        rope_factors_short?    -                                              Q/2            f32
+        rope_factors_long?     -                                              Q/2            f32
         blk.{i}.attn_norm      model.layers.{i}.input_layernorm               C              f32
         blk.{i}.attn_qkv       model.layers.{i}.self_attn.qkv_proj            H*D+2*K*D C    any
         blk.{i}.attn_qkv.bias? -                                              H*D+2*K*D      f32
@@ -60,14 +60,14 @@ class Phi3(Decoder):
     @staticmethod
     def read_config(f: Fields) -> Config:
         base = decoder.read_config(f, "halves", long=True)
-        f.axis("P", "rope.dimension_count", base.head_dim)
+        f.axis("Q", "rope.dimension_count", base.head_dim)
         trained = f.integer("rope.scaling.original_context_length", base.context, low=1)
         return Config(**vars(replace(base, window=f.integer("attention.sliding_window", 0))), trained=trained)
 
     @classmethod
     def metadata(cls, words: Words) -> dict[str, object]:
         scaling = rotary.settings_of(words)
-        if "yarn" in (scaling.get("rope_type"), scaling.get("type")):
+        if "yarn" in (scaling.peek("rope_type"), scaling.peek("type")):
             raise words.unsupported("the rope_scaling of a Phi-3 is yarn, which is not known of any")
         return super().metadata(words) | rotary.partial(words, 1.0)
 

@@ -75,7 +75,7 @@ class Rwkv4(Decoder):
 
     @classmethod
     def metadata(cls, words: Words) -> dict[str, object]:
-        return {"feed_forward_length": 4 * words.peek("hidden_size"), **super().metadata(words)}
+        return {"feed_forward_length": 4 * words.integer("hidden_size"), **super().metadata(words)}
 
     def embed(self, op: Ops[X]) -> X:
         w = self.weights

@@ -16,7 +16,7 @@ import numpy as np
 from furet.families import family
 from furet.families.decoder import Decoder
 from furet.families.family import EPSILON
-from furet.families.fields import MOST_TOKENS, Axis, Fields
+from furet.families.fields import MOST, MOST_TOKENS, Axis, Fields
 from furet.families.tensors import table
 from furet.ops import Ops, X
 
@@ -117,13 +117,15 @@ class Rwkv7(Decoder):
         keys = super().metadata(words)
         if words.peek("attn") is not None:
             raise words.unsupported("attn: a mixture of attention and RWKV-7 is not supported")
-        keys.setdefault("feed_forward_length", 32 * -(-int(4 * words.peek("hidden_size")) // 32))
+        keys.setdefault("feed_forward_length", 32 * -(-4 * words.integer("hidden_size") // 32))
         return {"attention.head_count": 0, "context_length": 4096, **keys}
 
     @classmethod
     def made(cls, words: Words) -> dict[str, NDArray[np.float32]]:
         """What llama.cpp wants of the first layer, and never reads."""
-        width, rank = words.peek("hidden_size"), words.peek("a_low_rank_dim")
+        width, rank = words.integer("hidden_size"), words.integer("a_low_rank_dim")
+        if width * rank > MOST:
+            raise words.damaged("a_low_rank_dim", f"at most {MOST // width}")
         shapes = {"v0": (width,), "v1": (rank, width), "v2": (width, rank)}
         return {f"blk.0.time_mix_{name}.weight": np.zeros(shape, np.float32) for name, shape in shapes.items()}
 

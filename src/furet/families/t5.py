@@ -121,7 +121,7 @@ class T5(Family):
         if projection not in ("relu", "gated-gelu"):
             raise words.unsupported(f"feed_forward_proj is {projection!r:.80}, not relu or gated-gelu")
         scaled = words.peek("scale_decoder_outputs", words.peek("tie_word_embeddings", True))
-        keys = {"context_length": words.peek("n_positions", 512), "decoder_output_scaled": bool(scaled)}
+        keys = {"context_length": words.integer("n_positions", usual=512), "decoder_output_scaled": bool(scaled)}
         return {**keys, **super().metadata(words)}
 
     def encode(self, op: Ops[X]) -> X:

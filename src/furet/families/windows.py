@@ -18,6 +18,6 @@ def period_key(words: Words, usual: int) -> dict[str, object]:
     if listed is not None:
         count = words.integer("num_hidden_layers")
         wanted = (("sliding_attention", "full_attention")[(i + 1) % period == 0] for i in range(count))
-        if len(listed) != count or list(listed) != list(wanted):
+        if not isinstance(listed, list) or len(listed) != count or listed != list(wanted):
             raise words.unsupported(f"layer_types is not one full_attention after {period - 1} sliding_attention")
     return {} if period == usual else {"attention.sliding_window_pattern": period}
