@@ -174,6 +174,15 @@ def test_damaged_settings_name_their_file(tmp_path, name, content):
         metadata_from_folder(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"])
+def test_damaged_vocabularies_name_their_file(tmp_path, name):
+    (tmp_path / "merges.txt").write_text("a b\n")
+    (tmp_path / name).write_bytes(b"\xff{")
+    with pytest.raises(ModelFileError, match=name) as caught:
+        metadata_from_folder(tmp_path)
+    assert caught.value.path == tmp_path / name
+
+
 def test_settings_of_odd_types_are_left_alone(tmp_path):
     odd = {"bos_token": 3, "eos_token": {"content": []}, "added_tokens_decoder": [1], "add_bos_token": "yes"}
     config = {"eos_token_id": "2", "bos_token_id": True, "pad_token_id": [[]], "text_config": 3}

@@ -14,6 +14,7 @@ in config.json and generation_config.json by id. Tokens that end an answer are t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from furet.text.json_metadata import UNUSED, json_metadata
 from furet.text.sentencepiece_file import MAX_FILE, sentencepiece_metadata
 from furet.text.stops import END_IDS
 from furet.text.template_files import metadata_of_templates, templates_in_folder
-from furet.text.tokenizer_json import Document
+from furet.text.tokenizer_json import JSON, Document
 from furet.text.vocabulary import MAX_TOKENS, TokenType, check_highest
 
 Metadata = dict[str, Any]
@@ -69,17 +70,23 @@ def _vocabulary(folder: Path, config: Metadata) -> tuple[Metadata, Document | No
     """The tables, and the tokenizer.json that they are from, where they are from one."""
     path = folder / "tokenizer.json"
     if path.is_file():
-        return json_metadata(read_text(path))
-    for name in ("tokenizer.model", "spiece.model"):
-        if (folder / name).is_file():
-            metadata = sentencepiece_metadata(read_bytes(folder / name, MAX_FILE))
+        with _blamed(path):
+            return json_metadata(read_text(path))
+    for path in (folder / "tokenizer.model", folder / "spiece.model"):
+        if path.is_file():
+            with _blamed(path):
+                metadata = sentencepiece_metadata(read_bytes(path, MAX_FILE))
             _add_tokens(metadata, _added_tokens(folder, config))
             return metadata, None
     added = [{**entry, "id": token} for token, entry in _added_tokens(folder, config).items()]
-    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        return json_metadata(gpt2_document(folder, config, added))
-    if (folder / "vocab.txt").is_file():
-        return json_metadata(bert_document(folder, config, added))
+    path = folder / "vocab.json"
+    if path.is_file() and (folder / "merges.txt").is_file():
+        with _blamed(path):
+            return json_metadata(gpt2_document(folder, config, added))
+    path = folder / "vocab.txt"
+    if path.is_file():
+        with _blamed(path):
+            return json_metadata(bert_document(folder, config, added))
     for path in sorted(folder.glob("rwkv_vocab_*.txt")):
         return world_metadata(path), None
     if (folder / "sentencepiece.bpe.model").is_file():
@@ -90,6 +97,17 @@ def _vocabulary(folder: Path, config: Metadata) -> tuple[Metadata, Document | No
     raise NotFound(
         f"{folder}: no tokenizer", "wanted tokenizer.json, tokenizer.model, vocab.json with merges.txt, or vocab.txt"
     )
+
+
+@contextmanager
+def _blamed(path: Path) -> Iterator[None]:
+    """Put the path into errors that name none, in the place of the key that the content would have in GGUF."""
+    try:
+        yield
+    except ModelFileError as error:
+        if error.path is not None:
+            raise
+        raise ModelFileError(error.message.removeprefix(f"{JSON}: "), error.hint, path=path) from None
 
 
 def _added_tokens(folder: Path, config: Metadata) -> dict[int, Metadata]:

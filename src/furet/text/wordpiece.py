@@ -2,7 +2,8 @@
 
 GGUF writes a piece that begins a word with a space in front (U+2581), and one that continues it bare; Hugging
 Face writes the one bare and the other behind "##". What cuts text into words (spaces, punctuation, ideographs) and
-takes away capitals and accents is Hugging Face's own, on which all such vocabularies were trained.
+takes away capitals and accents is Hugging Face's own, on which all such vocabularies were trained; llama.cpp comes near
+it, but also takes away vowel signs of Indic scripts, and knows no longest word.
 """
 
 from __future__ import annotations
