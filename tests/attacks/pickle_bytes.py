@@ -89,5 +89,5 @@ def legacy(value: bytes, storages: dict[str, bytes] | None = None, *, width: int
     stores = {"0": bytes(24)} if storages is None else storages
     machine = pickled(table(protocol_version=b"M\xe9\x03", little_endian=TRUE))
     keys = pickled(LIST, MARK, *map(text, stores), b"e")
-    data = b"".join(struct.pack("<q", len(raw) // width) + raw for raw in stores.values())
+    data = b"".join(struct.pack("<q", len(raw) // width) + raw for raw in stores.values())  # of one width
     return LEGACY_MAGIC + LEGACY_VERSION + machine + value + keys + data

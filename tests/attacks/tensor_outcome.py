@@ -10,7 +10,7 @@ from furet.errors import FuretError
 from furet.files.tensor_file import TensorFile
 
 
-def outcome(opener: Callable[[Path], TensorFile], path: Path) -> str:
+def outcome(opener: Callable[[Path], TensorFile], path: Path, *, read: bool = True) -> str:
     """The name of the error's class, or 'valid' once all was read that the file holds; the rest propagates."""
     try:
         model = opener(path)
@@ -18,7 +18,8 @@ def outcome(opener: Callable[[Path], TensorFile], path: Path) -> str:
         assert error.message.isprintable(), error.message
         return type(error).__name__
     try:
-        read_everything(model)
+        if read:
+            read_everything(model)
     finally:
         model.close()
     return "valid"

@@ -44,7 +44,7 @@ def archive(
 ) -> bytes:
     """An archive of stored entries; `wide` goes between the directory and its end."""
     made = [Made(name, data) for name, data in entries.items()] if isinstance(entries, dict) else entries
-    body, rows = before, b""
+    body, rows = bytearray(before), bytearray()
     for entry in made:
         raw = entry.name.encode() if entry.raw_name is None else entry.raw_name
         local_raw = raw if entry.local_name is None else entry.local_name.encode()
@@ -62,7 +62,7 @@ def archive(
     number = len(made) if count is None else count
     nbytes = len(rows) if size is None else size
     end = struct.pack("<4sHHHHIIH", b"PK\5\6", disk, disk, number & 0xFFFF, number & 0xFFFF, nbytes, at, len(comment))
-    return body + gap + rows + (wide or b"") + end + comment + after
+    return bytes(body + gap + rows + (wide or b"") + end + comment + after)
 
 
 def wide_end(count: int, nbytes: int, begin: int, *, at: int | None = None, magic: bytes = b"PK\6\6") -> bytes:

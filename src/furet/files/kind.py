@@ -144,7 +144,7 @@ def _by_structure(head: bytes, total_bytes: int) -> FileKind | None:
 def _text(head: bytes) -> FileKind | None:
     """A page or message that was saved in the place of the file."""
     try:
-        text = head.decode("utf-8-sig", "strict" if len(head) < START else "ignore").strip()
+        text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "strict" if len(head) < START else "ignore").strip()
     except UnicodeDecodeError:
         return None
     lower = text.lower()

@@ -99,7 +99,7 @@ def read_header(
     raises  ModelFileError for anything malformed; UnsupportedModel for an element type without a place here
     """
     end = header_length(data, total_bytes, path)
-    reader = _Reader(bytes(data[:end]).rstrip(b" \t\r\n"), end, total_bytes, path, shard)
+    reader = _Reader(data if len(data) == end else data[:end], end, total_bytes, path, shard)
     reader.read()
     reader.check_whole()
     return SafeHeader(reader.metadata, reader.tensors, end)
@@ -108,7 +108,9 @@ def read_header(
 class _Reader:
     """A position in the header; `begin` and `field` are where and what is being read, for messages."""
 
-    def __init__(self, text: bytes, base: int, total: int, path: str | Path | None, shard: int) -> None:
+    def __init__(
+        self, text: bytes | bytearray, base: int, total: int, path: str | Path | None, shard: int
+    ) -> None:
         self.text, self.base, self.total, self.path, self.shard = text, base, total, path, shard
         self.at = 8
         self.begin, self.field = 8, "header"
@@ -122,15 +124,15 @@ class _Reader:
 
     def read(self) -> None:
         if self.text[8:9] != b"{":
-            self.refuse(f"begins with {self.text[8:9]!r}, wanted '{{' of a JSON object")
+            self.refuse(f"begins with {bytes(self.text[8:9])!r}, wanted '{{' of a JSON object")
         self.at = _BLANK.match(self.text, 9).end()  # type: ignore[union-attr]
-        if self.text[self.at :] == b"}":
-            return
-        while True:
+        if self.text[self.at : self.at + 1] == b"}":
+            self.at += 1
+        else:
             self.entry()
-            if not self.more("entry"):
-                break
-        if self.at != len(self.text):
+            while self.more("entry"):
+                self.entry()
+        if not _BLANK.fullmatch(self.text, self.at):
             self.begin = self.at
             self.refuse("something follows the JSON object")
 
@@ -237,7 +239,7 @@ class _Reader:
             value: str = json.loads(raw.decode("utf-8"))
             value.encode("utf-8")  # a lone surrogate is no text
         except ValueError:
-            self.refuse(f"the {what} {raw[:40]!r} is not a JSON string in UTF-8")
+            self.refuse(f"the {what} {bytes(raw[:40])!r} is not a JSON string in UTF-8")
         return value
 
     def check_whole(self) -> None:
@@ -255,7 +257,7 @@ class _Reader:
             self.refuse(f"{self.total - end} bytes behind {before} belong to nothing")
 
 
-def _string_length(text: bytes, begin: int, stop: int) -> int:
+def _string_length(text: bytes | bytearray, begin: int, stop: int) -> int:
     """Bytes from `begin` to the first quote that no backslash is before; -1 when there is none before `stop`."""
     stop = min(stop, len(text))
     width = 256

@@ -19,8 +19,8 @@ from furet.errors import ModelFileError
 from furet.files.torch_tensors import GLOBALS, Ordered, Refused, Storage, call, dictionary_key, stored
 
 MAX_PICKLE = 16 << 20  # bytes
-MAX_OPCODES = 1 << 19  # a tensor takes some 40
-MAX_OBJECTS = 160_000  # tuples, lists and dictionaries; a tensor takes 5 or 6
+MAX_OPCODES = 400_000  # a tensor takes 30 to 40
+MAX_OBJECTS = 100_000  # tuples, lists and dictionaries; a tensor takes 5 or 6
 MAX_MEMO = 1 << 18  # a tensor takes 8 or 9
 MAX_STACK = 1 << 16
 MAX_MARKS = 256
@@ -151,14 +151,14 @@ class _Machine:
             self.refuse(f"more than {MAX_OBJECTS} tuples, lists and dictionaries", _DAMAGED)
         self.stack.append(value)
 
-    def pop(self) -> object:
-        """The value on top, which must be above the last mark."""
-        if self.marks and len(self.stack) <= self.marks[-1]:
-            self.refuse("takes a value from below a mark", _DAMAGED)
-        return self.stack.pop()
-
-    def pop_many(self, count: int) -> tuple[object, ...]:
-        return tuple(self.pop() for _ in range(count))[::-1]
+    def pop(self, count: int) -> list[object]:
+        """The values on top, which must be above the last mark."""
+        first = len(self.stack) - count
+        if first < (self.marks[-1] if self.marks else 0):
+            self.refuse(f"takes {count} values; so many are not there above the last mark", _DAMAGED)
+        values = self.stack[first:]
+        del self.stack[first:]
+        return values
 
     def pop_to_mark(self) -> list[object]:
         if not self.marks:
@@ -238,11 +238,11 @@ def _global(machine: _Machine) -> None:
 
 
 def _stack_global(machine: _Machine) -> None:
-    machine.find(*machine.pop_many(2))
+    machine.find(*machine.pop(2))
 
 
 def _reduce(machine: _Machine) -> None:
-    function, arguments = machine.pop_many(2)
+    function, arguments = machine.pop(2)
     try:
         result = call(function, arguments)
     except ValueError as error:  # too few or too many arguments
@@ -254,7 +254,7 @@ def _reduce(machine: _Machine) -> None:
 
 def _build(machine: _Machine) -> None:
     """Attributes of a state dict, such as the versions of its modules: checked to be no more, and dropped."""
-    state, target = machine.pop(), machine.top()
+    (state,), target = machine.pop(1), machine.top()
     if not isinstance(target, Ordered) or not isinstance(state, dict):
         raise Refused(f"sets the state of a {type(target).__name__}; only an ordered dictionary may have one")
     if len(state) > 1 or not state.keys() <= {"_metadata"}:
@@ -262,14 +262,10 @@ def _build(machine: _Machine) -> None:
 
 
 def _persistent(machine: _Machine) -> None:
-    storage = stored(machine.pop())
+    storage = stored(*machine.pop(1))
     if machine.storages.setdefault(storage.key, storage).nbytes != storage.nbytes:
         raise Refused(f"the storage {storage.key!r} has two sizes")
     machine.build(storage)
-
-
-def _set_item(machine: _Machine) -> None:
-    machine.set_items(list(machine.pop_many(2)))
 
 
 _STOP = 0x2E
@@ -292,13 +288,13 @@ _STEPS: dict[int, Callable[[_Machine], None]] = {
     0x7D: lambda m: m.build({}),
     0x5D: lambda m: m.build([]),
     0x29: lambda m: m.stack.append(()),
-    0x85: lambda m: m.build(m.pop_many(1)),
-    0x86: lambda m: m.build(m.pop_many(2)),
-    0x87: lambda m: m.build(m.pop_many(3)),
+    0x85: lambda m: m.build(tuple(m.pop(1))),
+    0x86: lambda m: m.build(tuple(m.pop(2))),
+    0x87: lambda m: m.build(tuple(m.pop(3))),
     0x74: lambda m: m.build(tuple(m.pop_to_mark())),
-    0x73: _set_item,
+    0x73: lambda m: m.set_items(m.pop(2)),
     0x75: lambda m: m.set_items(m.pop_to_mark()),
-    0x61: lambda m: m.append(list(m.pop_many(1))),
+    0x61: lambda m: m.append(m.pop(1)),
     0x65: lambda m: m.append(m.pop_to_mark()),
     0x71: lambda m: m.remember(m.byte()),
     0x72: lambda m: m.remember(m.number(4)),

@@ -21,8 +21,8 @@ from typing import NoReturn
 from furet.errors import ModelFileError
 from furet.files.mapped import MappedFile
 
-MAX_ENTRIES = 1 << 16
-MAX_DIRECTORY = 12 << 20  # bytes
+MAX_ENTRIES = 1 << 15
+MAX_DIRECTORY = 8 << 20  # bytes
 MAX_NAME = 255
 
 _END = struct.Struct("<4sHHHHIIH")
