@@ -39,7 +39,7 @@ template <class T> T one_of(const std::string& name, std::initializer_list<std::
     throw std::invalid_argument(std::string("unknown ") + what + " '" + name + "'");
 }
 
-Kind kind_of(const std::string& name) { return one_of<Kind>(name, {{"f32", Kind::F32}, {"q8", Kind::Q8}, {"out", Kind::Out}}, "kind"); }
+Kind kind_of(const std::string& name) { return one_of<Kind>(name, {{"f32", Kind::F32}, {"q8", Kind::Q8}, {"route", Kind::Route}, {"out", Kind::Out}}, "kind"); }
 Rows rows_of(const std::string& name) { return one_of<Rows>(name, {{"tokens", Rows::Tokens}, {"rows", Rows::Rows}}, "rows"); }
 Function function_of(const std::string& name) {
     return one_of<Function>(name, {{"silu", Function::Silu}, {"gelu", Function::Gelu}, {"gelu_tanh", Function::GeluTanh},
@@ -64,13 +64,14 @@ struct PyWeight {
     std::optional<In<uint8_t>> data;
     std::unique_ptr<furet::Packed> packed;
 
-    PyWeight(In<uint8_t> bytes, int type, int64_t rows, int64_t columns) : data(std::move(bytes)) {
+    PyWeight(In<uint8_t> bytes, int type, int64_t rows, int64_t columns, int64_t matrices) : data(std::move(bytes)) {
         const furet::TypeInfo& info = readable(type);
         require(rows >= 1 && columns >= 1 && columns % info.block == 0, "a weight has at least one row of whole blocks");
         require(columns <= INT32_MAX && rows <= INT32_MAX, "a weight has at most 2^31 rows and columns");
-        const int64_t row_bytes = columns / info.block * info.bytes;
-        require((int64_t)data->size() == rows * row_bytes, "weight data is " + std::to_string(data->size()) + " bytes, not " + std::to_string(rows * row_bytes));
-        view = {&info, data->data(), nullptr, rows, columns, row_bytes};
+        require(matrices >= 1 && matrices <= INT32_MAX / rows, "a weight has at least one matrix and at most 2^31 rows");
+        const int64_t row_bytes = columns / info.block * info.bytes, bytes_wanted = matrices * rows * row_bytes;
+        require((int64_t)data->size() == bytes_wanted, "weight data is " + std::to_string(data->size()) + " bytes, not " + std::to_string(bytes_wanted));
+        view = {&info, data->data(), nullptr, rows, columns, row_bytes, matrices};
     }
 
     bool pack(furet::Pool& pool) {
@@ -114,6 +115,12 @@ struct PyProgram {
         furet::Linear instruction{x, {}, {}, std::move(outs), residual};
         for (nb::handle weight : weights) instruction.weights.push_back(keep(weight));
         for (nb::handle bias : biases) instruction.biases.push_back(bias.is_none() ? furet::Floats() : copy(nb::cast<In<float>>(bias)));
+        program.add(std::move(instruction));
+    }
+
+    void expert_linear(int x, nb::sequence weights, int route, std::vector<int> outs) {
+        furet::ExpertLinear instruction{x, {}, route, std::move(outs)};
+        for (nb::handle weight : weights) instruction.weights.push_back(keep(weight));
         program.add(std::move(instruction));
     }
 
@@ -184,10 +191,11 @@ NB_MODULE(_core, m) {
         .def_prop_ro("threads", &furet::Pool::threads);
 
     nb::class_<PyWeight>(m, "Weight")
-        .def(nb::init<In<uint8_t>, int, int64_t, int64_t>(), "data"_a, "type"_a, "rows"_a, "columns"_a)
+        .def(nb::init<In<uint8_t>, int, int64_t, int64_t, int64_t>(), "data"_a, "type"_a, "rows"_a, "columns"_a, "matrices"_a = 1)
         .def("pack", &PyWeight::pack, "pool"_a)
         .def_prop_ro("rows", [](const PyWeight& w) { return w.view.rows; })
         .def_prop_ro("columns", [](const PyWeight& w) { return w.view.columns; })
+        .def_prop_ro("matrices", [](const PyWeight& w) { return w.view.matrices; })
         .def_prop_ro("quantised", [](const PyWeight& w) { return w.view.info->form != furet::Form::Float; });
 
     nb::class_<furet::Cache>(m, "Cache")
@@ -237,5 +245,9 @@ NB_MODULE(_core, m) {
         .def("add", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Add{a, b, out}); }, "a"_a, "b"_a, "out"_a)
         .def("subtract", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Subtract{a, b, out}); }, "a"_a, "b"_a, "out"_a)
         .def("multiply", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Multiply{a, b, out}); }, "a"_a, "b"_a, "out"_a)
+        .def("route", [](PyProgram& p, int scores, bool normalise, int out) { p.program.add(furet::Route{scores, normalise, out}); }, "scores"_a, "normalise"_a, "out"_a)
+        .def("dispatch", [](PyProgram& p, int x, int route, int out) { p.program.add(furet::Dispatch{x, route, out}); }, "x"_a, "route"_a, "out"_a)
+        .def("expert_linear", &PyProgram::expert_linear, "x"_a, "weights"_a, "route"_a, "outs"_a)
+        .def("combine", [](PyProgram& p, int x, int route, int out) { p.program.add(furet::Combine{x, route, out}); }, "x"_a, "route"_a, "out"_a)
         .def("step", &PyProgram::step, "pool"_a, "tokens"_a, "runs"_a, "rows"_a, "out"_a);
 }

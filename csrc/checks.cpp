@@ -7,7 +7,7 @@
 namespace furet {
 namespace {
 
-bool holds_floats(const Buffer& b) { return b.kind != Kind::Q8; }
+bool holds_floats(const Buffer& b) { return b.kind == Kind::F32 || b.kind == Kind::Out; }
 
 std::string text(int64_t n) { return std::to_string(n); }
 
@@ -68,7 +68,7 @@ void Check::in_groups(int x, int64_t group, int out, const char* who) const {
 void Check::operator()(const Embed& i) const {
     const Buffer& out = at(i.out);
     of_tokens(i.out, "embed");
-    require(out.kind == Kind::F32 && out.width == i.weight.columns, "embed: out must be f32 [tokens, columns]");
+    require(i.weight.matrices == 1 && out.kind == Kind::F32 && out.width == i.weight.columns, "embed: out must be f32 [tokens, columns]");
 }
 
 void Check::operator()(const EmbedPositions& i) const {
@@ -79,10 +79,12 @@ void Check::operator()(const EmbedPositions& i) const {
 }
 
 void Check::operator()(const TakeRows& i) const {
-    is_float(i.x, "take_rows");
-    require(holds_floats(at(i.out)) && at(i.out).width == at(i.x).width, "take_rows: out must be f32 of the same width");
-    of_tokens(i.x, "take_rows");
-    require(at(i.out).rows == Rows::Rows && at(i.out).each == 1, "take_rows: from tokens to rows");
+    const Buffer& x = at(i.x);
+    const Buffer& out = at(i.out);
+    require(x.kind == Kind::F32 || x.kind == Kind::Route, "take_rows: input must be f32 or a route");
+    require((out.kind == x.kind || (out.kind == Kind::Out && x.kind == Kind::F32)) && out.width == x.width && out.each == x.each, "take_rows: out must be like the input");
+    require(x.rows == Rows::Tokens && out.rows == Rows::Rows, "take_rows: from tokens to rows");
+    require(out.experts == x.experts || out.experts == 0, "take_rows: the buffer is another route's");
 }
 
 void Check::operator()(const RmsNorm& i) const {
@@ -125,6 +127,7 @@ void Check::operator()(const Linear& i) const {
         const Buffer& out = at(i.outs[j]);
         require(x.kind == (w.info->form == Form::Float ? Kind::F32 : Kind::Q8),
                 "linear: a quantised weight wants q8 input, a float weight f32");
+        require(w.matrices == 1, "linear: the weight is one matrix");
         require(x.width == w.columns, "linear: input width " + text(x.width) + " is not the weight's " + text(w.columns) + " columns");
         require(holds_floats(out) && out.width == w.rows, "linear: out must be f32 and as wide as the weight has rows");
         same_rows(i.x, i.outs[j], "linear");

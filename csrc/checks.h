@@ -35,6 +35,10 @@ public:
     void operator()(const Rope&) const;
     void operator()(const Append&) const;
     void operator()(const Attention&) const;
+    void operator()(const Route&) const;
+    void operator()(const Dispatch&) const;
+    void operator()(const ExpertLinear&) const;
+    void operator()(const Combine&) const;
 
 private:
     const Buffer& at(int id) const;
@@ -45,6 +49,7 @@ private:
     void row_by_row(std::initializer_list<int> inputs, int out, const char* who) const;
     void floats_row_by_row(std::initializer_list<int> inputs, int out, const char* who) const;
     void in_groups(int x, int64_t group, int out, const char* who) const;
+    void routed(int x, int route, int64_t each, const char* who) const;
 
     const std::vector<Buffer>& buffers_;
     const std::vector<RopeTable>& tables_;

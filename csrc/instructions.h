@@ -14,6 +14,9 @@ struct Weight {
     const uint8_t* data;
     const uint8_t* packed;      // rows rounded up to 16, in the order of Kernels::pack; nullptr when not packed
     int64_t rows, columns, row_bytes;
+    int64_t matrices = 1;       // of so many rows each, one after the other
+
+    int64_t packed_bytes() const { return (rows + 15) / 16 * 16 * row_bytes; }  // of one matrix
 };
 
 using Floats = std::vector<float>;
@@ -47,7 +50,13 @@ struct Append { int k, v, layer, head_dim; Keys keys; };
 struct Scores { float scale, soft_cap; Floats slopes, distances; int64_t first_distance; };     // see ScoreArgs; may be empty
 struct Attention { int q; Keys keys; int layer, heads, kv_heads, head_dim; Scores scores; int64_t window; int out; };
 
+struct Route { int scores; bool normalise; int out; };
+struct Dispatch { int x, route, out; };
+struct ExpertLinear { int x; std::vector<Weight> weights; int route; std::vector<int> outs; };
+struct Combine { int x, route, out; };
+
 using Instruction = std::variant<Embed, EmbedPositions, TakeRows, Linear, RmsNorm, LayerNorm, L2Norm, HeadDot, Quantise, Affine,
-                                 Activate, Gated, Columns, Add, Subtract, Multiply, Rope, Append, Attention>;
+                                 Activate, Gated, Columns, Add, Subtract, Multiply, Rope, Append, Attention, Route,
+                                 Dispatch, ExpertLinear, Combine>;
 
 }  // namespace furet

@@ -16,6 +16,7 @@ struct RowOut {
 constexpr int kPanelColumns = 512;                 // columns of weights that are unpacked at a time
 constexpr int kMaxTokens = 1024;                   // tokens of one step
 constexpr int kHeadLimit = 512;                    // widest attention head
+constexpr int kMaxExperts = 1024;                  // experts of one layer
 
 // Private working memory of one thread.
 struct Scratch {
@@ -23,6 +24,8 @@ struct Scratch {
     alignas(64) float sums[kMaxTokens * 32];                 // partial results of those rows
     alignas(64) float heads[16 * kHeadLimit];                // attention: outputs in the making
     alignas(64) float scores[16 * 64];                       // attention: scores of one block of keys
+    int32_t experts[kMaxExperts];                            // experts that a step's tokens go to
+    int32_t x_rows[kMaxTokens], y_rows[kMaxTokens];          // where the tokens of one expert are read and written
 };
 
 struct LinearArgs {
@@ -39,6 +42,8 @@ struct LinearArgs {
     const float* bias;          // [rows] or nullptr
     const float* residual;      // like y (may be y) or nullptr
     int64_t residual_stride;    // floats
+    const int32_t* x_rows = nullptr;    // [tokens] rows of x and of y that a token stands for; nullptr: its own number
+    const int32_t* y_rows = nullptr;
 };
 
 // What else a score is made of besides scale * q . k.
@@ -104,6 +109,11 @@ struct Kernels {
     void (*multiply)(const float* a, const float* b, int64_t n, float* out);
     // Query rows [first, first + query_tile) of the (token, head) pairs that share kv head `kv`.
     void (*attend)(const AttentionArgs&, int kv, int64_t first, Scratch&);
+    // The `used` experts of highest softmax(score), best first and of equal scores the lower one, and their weights, which are
+    // made to add up to 1 with `normalise`.
+    void (*route)(const float* scores, int64_t experts, int64_t used, bool normalise, int32_t* chosen, float* weights, Scratch&);
+    // out = sum over `used` rows of x, `stride` floats apart, of weight * row, in order.
+    void (*combine)(const float* x, int64_t stride, const float* weights, int64_t used, int64_t width, float* out);
     // Floats to float16, as the cache holds them.
     void (*store_half)(const float* x, int64_t n, uint16_t* out);
     // Multiply-accumulate as fast as the machine can, from registers; returns the operations done (for measuring the peak).

@@ -20,10 +20,9 @@ Packed::Packed(size_t bytes) : bytes_(bytes) {
 Packed::~Packed() { munmap(data_, bytes_); }
 
 std::unique_ptr<Packed> pack(const Weight& w, Pool& pool) {
-    const int64_t panels = (w.rows + 15) / 16;
+    const int64_t of_each = (w.rows + 15) / 16, panels = w.matrices * of_each;
     LinearArgs args{};
     args.info = w.info;
-    args.weight = w.data;
     args.row_bytes = w.row_bytes;
     args.rows = w.rows;
     args.columns = w.columns;
@@ -33,9 +32,12 @@ std::unique_ptr<Packed> pack(const Weight& w, Pool& pool) {
     std::atomic<bool> possible{true};
     const int64_t grain = std::max<int64_t>(1, panels / (pool.threads() * 8));
     pool.run([&](int thread) {
+        LinearArgs matrix = args;
         for (int64_t first; possible && (first = next.fetch_add(grain)) < panels;)
-            for (int64_t p = first; p < std::min(first + grain, panels); ++p)
-                if (!kernels().pack(args, p, out->data() + p * 16 * w.row_bytes, pool.scratch(thread))) possible = false;
+            for (int64_t p = first; p < std::min(first + grain, panels); ++p) {
+                matrix.weight = w.data + p / of_each * w.rows * w.row_bytes;
+                if (!kernels().pack(matrix, p % of_each, out->data() + p * 16 * w.row_bytes, pool.scratch(thread))) possible = false;
+            }
     });
     return possible ? std::move(out) : nullptr;
 }

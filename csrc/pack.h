@@ -10,7 +10,7 @@
 
 namespace furet {
 
-// Private memory of a packed weight; its size is that of the stored rows, rounded up to 16 rows.
+// Private memory of a packed weight; its size is that of the stored rows, those of each matrix rounded up to 16.
 class Packed {
 public:
     explicit Packed(size_t bytes);

@@ -16,6 +16,7 @@ constexpr int64_t kMostEach = 1024;     // far more experts than any model gives
 
 int64_t buffer_row_bytes(Kind kind, int64_t width) {
     if (kind == Kind::Out) return 0;
+    if (kind == Kind::Route) return (width * 8 + 63) / 64 * 64;
     return kind == Kind::Q8 ? q8_row_bytes(width) : (width * 4 + 63) / 64 * 64;
 }
 
@@ -63,6 +64,8 @@ void Program::check(const Instruction& instruction) const { std::visit(Check(buf
 void Program::add(Instruction instruction) {
     check(instruction);
     if (auto* append = std::get_if<Append>(&instruction)) reader_ = reader_with(*append);
+    if (auto* route = std::get_if<Route>(&instruction)) buffers_[(size_t)route->out].experts = width(route->scores);
+    if (auto* taken = std::get_if<TakeRows>(&instruction)) buffers_[(size_t)taken->out].experts = buffers_[(size_t)taken->x].experts;
     instructions_.push_back(std::move(instruction));
     next_.reset(new std::atomic<int64_t>[instructions_.size()]);
 }

@@ -18,7 +18,7 @@
 
 namespace furet {
 
-enum class Kind { F32, Q8, Out };
+enum class Kind { F32, Q8, Route, Out };
 enum class Rows { Tokens, Rows };
 
 int64_t buffer_row_bytes(Kind kind, int64_t width);
@@ -34,6 +34,7 @@ struct Buffer {
     Rows rows;
     int64_t offset, row_bytes;
     int64_t each;               // rows per token, or per row of logits, one after the other
+    int64_t experts = 0;        // of a route that an instruction writes
 };
 
 struct RopeTable {

@@ -44,7 +44,9 @@ void Worker::operate(const EmbedPositions& i, Counter& next) {
 
 void Worker::operate(const TakeRows& i, Counter& next) {
     const Buffer& x = at(i.x);
-    each_row(at(i.out), next, [&](int64_t r) { std::memcpy(floats(at(i.out), r), floats(x, step_.rows[r]), (size_t)x.width * 4); });
+    const Buffer& o = at(i.out);
+    const size_t bytes = (size_t)(x.kind == Kind::Route ? x.row_bytes : x.width * 4);
+    each_row(o, next, [&](int64_t r) { std::memcpy(floats(o, r), row(x, step_.rows[r / o.each] * x.each + r % o.each), bytes); });
 }
 
 void Worker::operate(const Linear& i, Counter& next) {

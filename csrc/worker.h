@@ -35,6 +35,14 @@ private:
     void operate(const Rope&, Counter& next);
     void operate(const Append&, Counter& next);
     void operate(const Attention&, Counter& next);
+    void operate(const Route&, Counter& next);
+    void operate(const Dispatch&, Counter& next);
+    void operate(const ExpertLinear&, Counter& next);
+    void operate(const Combine&, Counter& next);
+
+    int64_t find_experts(const Buffer& route, int32_t* out) const;
+    int64_t find_tokens(const Buffer& route, int32_t expert, int64_t x_each, Scratch& scratch) const;
+    void multiply(const ExpertLinear&, int32_t expert, int64_t tokens, int64_t first, int64_t last);
 
     // Take tasks [first, last) of `count`, `grain` at a time, until none is left.
     template <class Task> static void share(Counter& next, int64_t count, int64_t grain, Task task);

@@ -63,27 +63,26 @@ FURET_INLINE void multiply_block(
 }
 
 template <Form form, int group, int RV, int NT>
-static void multiply_quantised(const Scratch& scratch, int64_t blocks, const uint8_t* x, int64_t x_stride, int64_t width,
-                               int64_t first, Tile<RV, NT>& y) {
+static void multiply_quantised(const Scratch& scratch, int64_t blocks, const uint8_t* const (&x)[NT], int64_t width, int64_t first,
+                               Tile<RV, NT>& y) {
     const PanelBlock* panel[RV];
     for (int v = 0; v < RV; ++v) panel[v] = (const PanelBlock*)scratch.panel + v * kPanelBlocks;
     Q8Row row[NT];
-    for (int t = 0; t < NT; ++t) row[t] = Q8Row(x + t * x_stride, width, first);
+    for (int t = 0; t < NT; ++t) row[t] = Q8Row(x[t], width, first);
     Tile<RV, NT> sum = y;
     for (int64_t b = 0; b < blocks; ++b) multiply_block<form, group, RV, NT>(panel, b, row, sum);
     y = sum;
 }
 
 template <int RV, int NT>
-static void multiply_float(const Scratch& scratch, int64_t columns, const uint8_t* x, int64_t x_stride, int64_t first,
-                           Tile<RV, NT>& y) {
+static void multiply_float(const Scratch& scratch, int64_t columns, const uint8_t* const (&x)[NT], int64_t first, Tile<RV, NT>& y) {
     const float* panel = (const float*)scratch.panel;
     Tile<RV, NT> sum = y;
     for (int64_t c = 0; c < columns; ++c) {
         F32 w[RV];
         for (int v = 0; v < RV; ++v) w[v] = load(panel + 16 * (v * kPanelColumns + c));
         for (int t = 0; t < NT; ++t) {
-            const F32 xc = splat(((const float*)(x + t * x_stride))[first + c]);
+            const F32 xc = splat(((const float*)x[t])[first + c]);
             for (int v = 0; v < RV; ++v) sum.sum[v][t] = fma(w[v], xc, sum.sum[v][t]);
         }
     }
@@ -97,14 +96,17 @@ struct Span {
     bool first, last;           // panel of the row
 };
 
+FURET_INLINE int64_t row_of(const int32_t* rows, int64_t token) { return rows ? rows[token] : token; }
+
 template <int RV, int NT>
 static void finish(const LinearArgs& a, const Span& s, int64_t token, const Tile<RV, NT>& y) {
-    for (int t = 0; t < NT; ++t)
+    for (int t = 0; t < NT; ++t) {
+        const int64_t to = row_of(a.y_rows, token + t);
         for (int v = 0; v < RV; ++v) {
             const int64_t row = s.row + 16 * v, left = s.row + s.rows - row;
             if (left <= 0) break;
-            float* out = a.y + (token + t) * a.y_stride + row;
-            const float* residual = a.residual ? a.residual + (token + t) * a.residual_stride + row : nullptr;
+            float* out = a.y + to * a.y_stride + row;
+            const float* residual = a.residual ? a.residual + to * a.residual_stride + row : nullptr;
             F32 value = y.sum[v][t];
             if (left >= 16) {
                 if (a.bias) value = add(value, load(a.bias + row));
@@ -120,6 +122,7 @@ static void finish(const LinearArgs& a, const Span& s, int64_t token, const Tile
                 out[r] = lane[r];
             }
         }
+    }
 }
 
 template <int RV, int NT> static void multiply_tokens(const LinearArgs& a, const Span& s, int64_t token, Scratch& scratch) {
@@ -127,18 +130,19 @@ template <int RV, int NT> static void multiply_tokens(const LinearArgs& a, const
     Tile<RV, NT> y;
     for (int v = 0; v < RV; ++v)
         for (int t = 0; t < NT; ++t) y.sum[v][t] = s.first ? zero() : load(kept + t * kRowTile + 16 * v);
-    const uint8_t* x = a.x + token * a.x_stride;
+    const uint8_t* x[NT];
+    for (int t = 0; t < NT; ++t) x[t] = a.x + row_of(a.x_rows, token + t) * a.x_stride;
     const int64_t blocks = s.columns / 32, first = s.column / 32;
     if (a.info->form == Form::Float)
-        multiply_float<RV, NT>(scratch, s.columns, x, a.x_stride, s.column, y);
+        multiply_float<RV, NT>(scratch, s.columns, x, s.column, y);
     else if (a.info->form == Form::Signed && a.info->group == 32)
-        multiply_quantised<Form::Signed, 32, RV, NT>(scratch, blocks, x, a.x_stride, a.columns, first, y);
+        multiply_quantised<Form::Signed, 32, RV, NT>(scratch, blocks, x, a.columns, first, y);
     else if (a.info->form == Form::Signed)
-        multiply_quantised<Form::Signed, 16, RV, NT>(scratch, blocks, x, a.x_stride, a.columns, first, y);
+        multiply_quantised<Form::Signed, 16, RV, NT>(scratch, blocks, x, a.columns, first, y);
     else if (a.info->group == 32)
-        multiply_quantised<Form::Minned, 32, RV, NT>(scratch, blocks, x, a.x_stride, a.columns, first, y);
+        multiply_quantised<Form::Minned, 32, RV, NT>(scratch, blocks, x, a.columns, first, y);
     else
-        multiply_quantised<Form::Minned, 16, RV, NT>(scratch, blocks, x, a.x_stride, a.columns, first, y);
+        multiply_quantised<Form::Minned, 16, RV, NT>(scratch, blocks, x, a.columns, first, y);
     if (s.last) return finish(a, s, token, y);
     for (int v = 0; v < RV; ++v)
         for (int t = 0; t < NT; ++t) store(kept + t * kRowTile + 16 * v, y.sum[v][t]);

@@ -3,6 +3,7 @@
 
 #include "attention.h"
 #include "elementwise.h"
+#include "experts.h"
 #include "linear.h"
 #include "norms.h"
 
@@ -25,7 +26,7 @@ static int64_t spin_int8(int64_t rounds) {
 
 static const Kernels table = {
     kName, kRowTile, kQueryTile, linear, pack, quantise, rms_norm, layer_norm, l2_norm, head_dot, affine, activate, gated,
-    add_rows, subtract_rows, multiply_rows, attend, halve, spin_int8,
+    add_rows, subtract_rows, multiply_rows, attend, route, combine, halve, spin_int8,
 };
 
 }  // namespace furet::FURET_ISA

@@ -44,19 +44,26 @@ class Pool:
     def threads(self) -> int: ...
 
 class Weight:
-    """A view of one stored matrix [rows, columns]; keeps `data` alive: uint8, exactly rows * row bytes."""
+    """A view of one stored matrix [rows, columns], or of several, such as experts; keeps `data` alive.
 
-    def __init__(self, data: NDArray[np.uint8], type: int, rows: int, columns: int) -> None: ...
+    data    uint8, exactly matrices * rows * row bytes
+    """
+
+    def __init__(
+        self, data: NDArray[np.uint8], type: int, rows: int, columns: int, matrices: int = 1
+    ) -> None: ...
     def pack(self, pool: Pool) -> bool:
         """Copy the weight into the order in which `linear` reads it fastest and let go of `data`.
 
-        Results do not change. It takes the bytes of the stored rows, rounded up to 16 rows. False for a type
+        Results do not change. It takes the bytes of the stored rows, those of a matrix rounded up to 16. False for a type
         that has no such form; nothing changes then. A weight must be packed before a program uses it.
         """
     @property
     def rows(self) -> int: ...
     @property
     def columns(self) -> int: ...
+    @property
+    def matrices(self) -> int: ...
     @property
     def quantised(self) -> bool:
         """Whether `linear` wants its input as a "q8" buffer (True) or as "f32" (False)."""
@@ -124,7 +131,7 @@ class Program:
     def embed_positions(self, weight: Weight, offset: int, out: int) -> None:
         """out[t] = row position(t) + offset of weight, decoded; `step` refuses positions beyond the table."""
     def take_rows(self, x: int, out: int) -> None:
-        """out[r] = x[rows[r]]: from a "tokens" buffer to a "rows" buffer."""
+        """out[r] = x[rows[r]]: from a "tokens" buffer of floats or routes to a "rows" buffer like it."""
     def rms_norm(self, x: int, weight: NDArray[np.float32], eps: float, out: int) -> None:
         """x / rms(x) * weight over groups of len(weight) values, of which width is a multiple.
 
@@ -227,6 +234,20 @@ class Program:
     def add(self, a: int, b: int, out: int) -> None: ...
     def subtract(self, a: int, b: int, out: int) -> None: ...
     def multiply(self, a: int, b: int, out: int) -> None: ...
+    def route(self, scores: int, normalise: bool, out: int) -> None:
+        """The experts of every token and their weights; `out` is of kind "route", as wide as experts are used.
+
+        At most 1024 experts. A NaN among a token's scores makes its weights NaN.
+        """
+    def dispatch(self, x: int, route: int, out: int) -> None:
+        """The row of every token, f32 or q8, once for each of its experts: `out` has `each` = experts used."""
+    def expert_linear(self, x: int, weights: Sequence[Weight], route: int, outs: Sequence[int]) -> None:
+        """outs[j] = x @ (matrix of the row's expert in weights[j]).T, a row for each expert of a token.
+
+        x has a row for each expert as well, or one per token, which all of its experts read.
+        """
+    def combine(self, x: int, route: int, out: int) -> None:
+        """The weighted sum of the rows of every token's experts, in the order of their weights."""
     def step(
         self,
         pool: Pool,

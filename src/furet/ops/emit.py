@@ -18,8 +18,11 @@ from furet.ops.instructions import (
     Attention,
     Clamp,
     Columns,
+    Combine,
+    Dispatch,
     Embed,
     EmbedPositions,
+    ExpertLinear,
     Gated,
     HeadDot,
     L2Norm,
@@ -31,6 +34,7 @@ from furet.ops.instructions import (
     Remember,
     RmsNorm,
     Rotate,
+    Route,
     Scale,
     SoftCap,
     Subtract,
@@ -102,6 +106,8 @@ def emit(program: _core.Program, step: Instruction, at: Handles) -> None:
             program.rope(place[x], x.width // heads, at.angles[rope, factors], rope.style)
         case Attention() | AttendAll() | Remember() | Recall():
             _emit_attention(program, step, at)
+        case Route() | Dispatch() | ExpertLinear() | Combine():
+            _emit_experts(program, step, at)
         case _:
             _emit_row_by_row(program, step, at)
 
@@ -126,6 +132,20 @@ def _emit_attention(program: _core.Program, step: Instruction, at: Handles) -> N
                 program.columns(place[k], 0, place[out])
         case Recall(layer, q, heads, scale, out):
             program.recall(place[q], layer, q.width // heads, scale, place[out])
+
+
+def _emit_experts(program: _core.Program, step: Instruction, at: Handles) -> None:
+    place = at.buffers
+    match step:
+        case Route(scores, _, normalise, out):
+            program.route(place[scores], normalise, place[out])
+        case Dispatch(x, route, out):
+            program.dispatch(place[x], place[route], place[out])
+        case ExpertLinear(x, weights, route, outs):
+            experts = [at.matrices[weight.name] for weight in weights]
+            program.expert_linear(place[x], experts, place[route], [place[out] for out in outs])
+        case Combine(x, route, out):
+            program.combine(place[x], place[route], place[out])
 
 
 def _emit_row_by_row(program: _core.Program, step: Instruction, at: Handles) -> None:

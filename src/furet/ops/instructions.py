@@ -275,7 +275,6 @@ class Route(Instruction):
     used: int
     normalise: bool
     out: Value
-    row_by_row: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -283,16 +282,16 @@ class Dispatch(Instruction):
     x: Value
     route: Value
     out: Value
-    row_by_row: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
 class ExpertLinear(Instruction):
+    """outs[j] = x @ weights[j][expert].T; x has a row for each expert of a token, or one that all of them read."""
+
     x: Value
-    weight: Tensor
+    weights: tuple[Tensor, ...]
     route: Value
-    out: Value
-    row_by_row: ClassVar[bool] = False
+    outs: tuple[Value, ...]
 
 
 @dataclass(frozen=True)
@@ -300,7 +299,6 @@ class Combine(Instruction):
     x: Value
     route: Value
     out: Value
-    row_by_row: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,7 @@ def _matrix(tensor: Tensor, source: Source) -> _core.Weight:
     from furet import _core
 
     require_readable(tensor)
-    weight = _core.Weight(stored.blocks(tensor, source), tensor.type, *tensor.shape)
+    *experts, rows, columns = tensor.shape
+    weight = _core.Weight(stored.blocks(tensor, source), tensor.type, rows, columns, *experts)
     assert weight.quantised == is_quantised(tensor), f"{tensor.name}: core and passes disagree on its input"
     return weight

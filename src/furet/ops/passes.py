@@ -8,7 +8,7 @@ reads what was in between. `NATIVE` is the order in which they are applied.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from furet.ops import Tensor
@@ -19,6 +19,8 @@ from furet.ops.instructions import (
     AttendAll,
     Attention,
     Clamp,
+    Dispatch,
+    ExpertLinear,
     Gated,
     LayerNorm,
     Linear,
@@ -101,12 +103,26 @@ def add_residuals(code: Code) -> Code:
     return [step for step in done if not gone.intersection(step.writes)]
 
 
+def dispatch_by_number(code: Code) -> Code:
+    """Experts find the row of their token themselves, so that it is neither copied nor quantised once for each."""
+    made = _made(code)
+    done: Code = []
+    for step in code:
+        if isinstance(step, ExpertLinear):
+            copy = made.get(step.x)
+            if isinstance(copy, Dispatch) and copy.route is step.route:
+                step = replace(step, x=copy.x)
+        done.append(step)
+    uses = _uses(done)
+    return [step for step in done if not isinstance(step, Dispatch) or uses[step.out]]
+
+
 def quantise_inputs(code: Code) -> Code:
     """Give every linear with a quantised weight its input as q8; all that read one value share it."""
     done: Code = []
     quantised: dict[Value, Value] = {}
     for step in code:
-        if isinstance(step, Linear) and is_quantised(step.weights[0]):
+        if isinstance(step, Linear | ExpertLinear) and is_quantised(step.weights[0]):
             if step.x not in quantised:
                 quantised[step.x] = replace(step.x, kind="q8")
                 done.append(Quantise(step.x, quantised[step.x]))
@@ -131,18 +147,18 @@ def quantise_at_the_source(code: Code) -> Code:
 
 
 def join_linears(code: Code) -> Code:
-    """Linears that read the same value become one, at the place of the first: q/k/v, gate/up."""
-    groups: dict[Value, list[Linear]] = {}
+    """Linears that read the same value become one, at the place of the first: q/k/v, gate/up; so do those of experts."""
+    groups: dict[tuple[Value, Value | None], list[Linear | ExpertLinear]] = {}
     for step in code:
-        if isinstance(step, Linear) and step.residual is None:
-            groups.setdefault(step.x, []).append(step)
+        if (key := _joinable(step)) is not None and isinstance(step, Linear | ExpertLinear):
+            groups.setdefault(key, []).append(step)
     done: Code = []
     for step in code:
-        if isinstance(step, Linear) and step.residual is None:
-            if step is not groups[step.x][0]:
-                continue
-            step = _joined(groups[step.x])
-        done.append(step)
+        key = _joinable(step)
+        if key is None:
+            done.append(step)
+        elif step is groups[key][0]:
+            done.append(_joined(groups[key]))
     return done
 
 
@@ -150,6 +166,7 @@ NATIVE: tuple[Callable[[Code], Code], ...] = (
     take_rows_early,
     fuse_gates,
     add_residuals,
+    dispatch_by_number,
     quantise_inputs,
     quantise_at_the_source,
     join_linears,
@@ -175,13 +192,24 @@ def _part(step: Instruction) -> int:
     return 0
 
 
-def _joined(linears: list[Linear]) -> Linear:
-    return Linear(
-        x=linears[0].x,
-        weights=tuple(weight for linear in linears for weight in linear.weights),
-        biases=tuple(bias for linear in linears for bias in linear.biases),
-        outs=tuple(out for linear in linears for out in linear.outs),
-    )
+def _joinable(step: Instruction) -> tuple[Value, Value | None] | None:
+    """What a linear reads besides weights; None for what cannot join others."""
+    match step:
+        case ExpertLinear():
+            return step.x, step.route
+        case Linear(residual=None):
+            return step.x, None
+    return None
+
+
+def _joined(linears: Sequence[Linear | ExpertLinear]) -> Linear | ExpertLinear:
+    first = linears[0]
+    weights = tuple(weight for linear in linears for weight in linear.weights)
+    outs = tuple(out for linear in linears for out in linear.outs)
+    if isinstance(first, ExpertLinear):
+        return replace(first, weights=weights, outs=outs)
+    biases = tuple(bias for linear in linears if isinstance(linear, Linear) for bias in linear.biases)
+    return replace(first, weights=weights, biases=biases, outs=outs)
 
 
 def _uses(code: Code) -> Counter[Value]:

@@ -16,7 +16,7 @@ def read(code: Sequence[Instruction]) -> dict[str, Tensor]:
 
 def multiplied(code: Sequence[Instruction]) -> dict[str, Tensor]:
     """Those by which rows are multiplied, as they are stored or packed."""
-    return _by_name(weight for step in code if isinstance(step, Linear) for weight in step.weights)
+    return _by_name(weight for step in code if isinstance(step, Linear | ExpertLinear) for weight in step.weights)
 
 
 def looked_up(code: Sequence[Instruction]) -> dict[str, Tensor]:
@@ -36,9 +36,9 @@ def copied(code: Sequence[Instruction]) -> dict[str, Tensor]:
 
 def _as_stored(step: Instruction) -> tuple[Tensor, ...]:
     match step:
-        case Linear():
+        case Linear() | ExpertLinear():
             return step.weights
-        case Embed() | EmbedPositions() | ExpertLinear():
+        case Embed() | EmbedPositions():
             return (step.weight,)
     return ()
 

@@ -158,7 +158,7 @@ class Trace:
         _, rows, columns = weight.shape
         assert x.width == columns and x.each == route.width, f"expert_linear: {weight} for {x}"
         out = self._like(x, rows)
-        return self._record(make.ExpertLinear(x, weight, route, out), out)
+        return self._record(make.ExpertLinear(x, (weight,), route, (out,)), out)
 
     def combine(self, x: Value, route: Value) -> Value:
         assert x.each == route.width, f"combine: {x} by {route}"

@@ -63,7 +63,7 @@ class Instruction:
 
     __match_args__: ClassVar[tuple[str, ...]]  # set by dataclass: the names of the fields
 
-    # Whether a row of what is written depends on the same row of what is read, and on no other.
+    # Whether what is written for a token depends on what is read of the same token, and on no other.
     row_by_row: ClassVar[bool] = True
 
     @cached_property
