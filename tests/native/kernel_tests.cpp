@@ -43,6 +43,7 @@ int main(int count, char** argument) {
     timed("functions", [&] { test::test_functions(tables); });
     timed("linear", [&] { test::test_linear(tables); });
     timed("attention", [&] { test::test_attention(tables); });
+    timed("experts", [&] { test::test_experts(tables); });
     timed("pool", test::test_pool);
     timed("program", [&] { test::test_program(tables); });
     timed("refusals", test::test_refusals);

@@ -80,6 +80,22 @@ void check_packed(const Kernels& table, const LinearCase& c, const float* y) {
     }
 }
 
+// Tokens that are read from some rows and written to others, all in one go.
+void check_scattered(const Kernels& table, const LinearCase& c, const float* y, Random& random) {
+    const int64_t tokens = std::min<int64_t>(c.shape.tokens, 40), rows = c.shape.rows;
+    std::vector<int32_t> from, to;
+    for (int64_t t = 0; t < tokens; ++t) {
+        from.push_back((int32_t)random.below(c.shape.tokens));
+        to.push_back((int32_t)(2 * (tokens - 1 - t)));
+    }
+    auto out = exact<float>((2 * tokens - 1) * rows);
+    LinearArgs args = c.args(tokens, out.get());
+    args.x_rows = from.data();
+    args.y_rows = to.data();
+    run_linear(table, args);
+    for (size_t t = 0; t < from.size(); ++t) CHECK(same_values(out.get() + to[t] * rows, y + from[t] * rows, rows));
+}
+
 // Bias and residual are each one more addition at the end of a row. Rows of y lie apart, and what is between them stays.
 void check_bias_and_residual(const Kernels& table, const LinearCase& c, const float* y, Random& random) {
     const int64_t rows = c.shape.rows, tokens = c.shape.tokens, apart = rows + 3;
@@ -124,6 +140,7 @@ void test_ordinary(const Tables& tables, const TypeInfo& info, Shape shape, Rand
         check_split(*table, c, y.get());
         check_packed(*table, c, y.get());
         check_bias_and_residual(*table, c, y.get(), random);
+        check_scattered(*table, c, y.get(), random);
     }
 }
 

@@ -147,7 +147,7 @@ def quantise_at_the_source(code: Code) -> Code:
 
 
 def join_linears(code: Code) -> Code:
-    """Linears that read the same value become one, at the place of the first: q/k/v, gate/up; so do those of experts."""
+    """Linears that read the same become one, at the place of the first: q/k/v, gate/up, of experts as well."""
     groups: dict[tuple[Value, Value | None], list[Linear | ExpertLinear]] = {}
     for step in code:
         if (key := _joinable(step)) is not None and isinstance(step, Linear | ExpertLinear):
