@@ -249,5 +249,18 @@ NB_MODULE(_core, m) {
         .def("dispatch", [](PyProgram& p, int x, int route, int out) { p.program.add(furet::Dispatch{x, route, out}); }, "x"_a, "route"_a, "out"_a)
         .def("expert_linear", &PyProgram::expert_linear, "x"_a, "weights"_a, "route"_a, "outs"_a)
         .def("combine", [](PyProgram& p, int x, int route, int out) { p.program.add(furet::Combine{x, route, out}); }, "x"_a, "route"_a, "out"_a)
+        .def("shift", [](PyProgram& p, int state, int x, int out) { p.program.add(furet::Shift{state, x, out}); }, "state"_a, "x"_a, "out"_a)
+        .def("convolve", [](PyProgram& p, int state, int x, In<float> w, std::optional<In<float>> b, int out) {
+            p.program.add(furet::Convolve{state, x, copy(w), b ? copy(*b) : furet::Floats(), out});
+        }, "state"_a, "x"_a, "weight"_a, "bias"_a.none(), "out"_a)
+        .def("selective_scan", [](PyProgram& p, int state, int x, int dt, int b, int c, In<float> rates, In<float> skip, int out) {
+            p.program.add(furet::SelectiveScan{state, x, dt, b, c, copy(rates), copy(skip), out});
+        }, "state"_a, "x"_a, "dt"_a, "b"_a, "c"_a, "rates"_a, "skip"_a, "out"_a)
+        .def("wkv4", [](PyProgram& p, int state, int k, int v, In<float> decay, In<float> first, int out) {
+            p.program.add(furet::Wkv4{state, k, v, copy(decay), copy(first), out});
+        }, "state"_a, "k"_a, "v"_a, "decay"_a, "first"_a, "out"_a)
+        .def("wkv7", [](PyProgram& p, int state, int r, int decay, int k, int v, int a, int b, int heads, int out) {
+            p.program.add(furet::Wkv7{state, r, decay, k, v, a, b, heads, out});
+        }, "state"_a, "r"_a, "decay"_a, "k"_a, "v"_a, "a"_a, "b"_a, "heads"_a, "out"_a)
         .def("step", &PyProgram::step, "pool"_a, "tokens"_a, "runs"_a, "rows"_a, "out"_a);
 }

@@ -39,6 +39,11 @@ public:
     void operator()(const Dispatch&) const;
     void operator()(const ExpertLinear&) const;
     void operator()(const Combine&) const;
+    void operator()(const Shift&) const;
+    void operator()(const Convolve&) const;
+    void operator()(const SelectiveScan&) const;
+    void operator()(const Wkv4&) const;
+    void operator()(const Wkv7&) const;
 
 private:
     const Buffer& at(int id) const;
@@ -49,6 +54,7 @@ private:
     void row_by_row(std::initializer_list<int> inputs, int out, const char* who) const;
     void floats_row_by_row(std::initializer_list<int> inputs, int out, const char* who) const;
     void in_groups(int x, int64_t group, int out, const char* who) const;
+    void recurrent(int state, std::initializer_list<int> values, const char* who) const;
     void routed(int x, int route, int64_t each, const char* who) const;
 
     const std::vector<Buffer>& buffers_;
@@ -59,5 +65,8 @@ private:
 void check_step(const Step& step, int64_t max_tokens, int64_t max_rows, Reader reader);
 // Tokens and caches against what one instruction reads.
 void check_step(const Step& step, const Instruction& instruction, const std::vector<Buffer>& buffers);
+
+// The states of caches against what a recurrent instruction keeps.
+void check_states(const Step& step, const Instruction& instruction, const std::vector<Buffer>& buffers);
 
 }  // namespace furet

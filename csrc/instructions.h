@@ -55,8 +55,15 @@ struct Dispatch { int x, route, out; };
 struct ExpertLinear { int x; std::vector<Weight> weights; int route; std::vector<int> outs; };
 struct Combine { int x, route, out; };
 
+// `state` is a number in the cache. Convolve::weight is [taps, width], SelectiveScan::rates [size, width].
+struct Shift { int state, x, out; };
+struct Convolve { int state, x; Floats weight, bias; int out; };
+struct SelectiveScan { int state, x, dt, b, c; Floats rates, skip; int out; };
+struct Wkv4 { int state, k, v; Floats decay, first; int out; };
+struct Wkv7 { int state, r, decay, k, v, a, b, heads, out; };
+
 using Instruction = std::variant<Embed, EmbedPositions, TakeRows, Linear, RmsNorm, LayerNorm, L2Norm, HeadDot, Quantise, Affine,
                                  Activate, Gated, Columns, Add, Subtract, Multiply, Rope, Append, Attention, Route,
-                                 Dispatch, ExpertLinear, Combine>;
+                                 Dispatch, ExpertLinear, Combine, Shift, Convolve, SelectiveScan, Wkv4, Wkv7>;
 
 }  // namespace furet

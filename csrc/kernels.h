@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "recurrence.h"
 #include "types.h"
 
 namespace furet {
@@ -114,6 +115,12 @@ struct Kernels {
     void (*route)(const float* scores, int64_t experts, int64_t used, bool normalise, int32_t* chosen, float* weights, Scratch&);
     // out = sum over `used` rows of x, `stride` floats apart, of weight * row, in order.
     void (*combine)(const float* x, int64_t stride, const float* weights, int64_t used, int64_t width, float* out);
+    // Columns [begin, end), multiples of 16 or the row's end, of a recurrent rule over the tokens of one sequence.
+    void (*convolve)(const ConvolveArgs&, int64_t begin, int64_t end);
+    void (*selective_scan)(const SelectiveScanArgs&, int64_t begin, int64_t end);
+    void (*wkv4)(const Wkv4Args&, int64_t begin, int64_t end);
+    // Values [i, i + 16), a multiple of 16 or the head's end, of one head.
+    void (*wkv7)(const Wkv7Args&, int64_t head, int64_t i);
     // Floats to float16, as the cache holds them.
     void (*store_half)(const float* x, int64_t n, uint16_t* out);
     // Multiply-accumulate as fast as the machine can, from registers; returns the operations done (for measuring the peak).

@@ -98,7 +98,10 @@ void Program::fill_tables(const Step& step) {
 
 void Program::step(Pool& pool, Step step) {
     check_step(step, max_tokens_, max_rows_, reader_);
-    for (const Instruction& instruction : instructions_) check_step(step, instruction, buffers_);
+    for (const Instruction& instruction : instructions_) {
+        check_step(step, instruction, buffers_);
+        check_states(step, instruction, buffers_);
+    }
     fill_tables(step);
     for (size_t i = 0; i < instructions_.size(); ++i) next_[i].store(0, std::memory_order_relaxed);
     const Kernels& table = kernels();

@@ -39,6 +39,11 @@ private:
     void operate(const Dispatch&, Counter& next);
     void operate(const ExpertLinear&, Counter& next);
     void operate(const Combine&, Counter& next);
+    void operate(const Shift&, Counter& next);
+    void operate(const Convolve&, Counter& next);
+    void operate(const SelectiveScan&, Counter& next);
+    void operate(const Wkv4&, Counter& next);
+    void operate(const Wkv7&, Counter& next);
 
     int64_t find_experts(const Buffer& route, int32_t* out) const;
     int64_t find_tokens(const Buffer& route, int32_t expert, int64_t x_each, Scratch& scratch) const;
@@ -50,6 +55,10 @@ private:
     // Row by row and, since a single token is one row, in pieces of columns too: task(row, begin, end).
     template <class Task> void each_piece(const Buffer& b, Counter& next, Task task);
 
+    // Sequence by sequence: task(run, its first token, piece) or, in pieces of columns, task(run, its first token, begin, end).
+    template <class Task> void each_sequence(Counter& next, int64_t pieces, Task task);
+    template <class Task> void each_sequence_by_columns(const Buffer& b, Counter& next, Task task);
+
     const Buffer& at(int id) const { return program_.buffers_[(size_t)id]; }
     int64_t row_count(const Buffer& b) const { return b.each * (b.rows == Rows::Tokens ? step_.count : step_.row_count); }
     uint8_t* row(const Buffer& b, int64_t r) const { return program_.arena_ + b.offset + r * b.row_bytes; }
@@ -58,6 +67,7 @@ private:
     Place run_of(int64_t token) const;
     float* floats(const Buffer& b, int64_t r) const;
     RowOut out(const Buffer& b, int64_t r) const;
+    Series series(int id, int64_t token) const;
     int64_t floats_between_rows(const Buffer& b) const { return b.kind == Kind::Out ? b.width : b.row_bytes / 4; }
 
     const Program& program_;

@@ -5,6 +5,7 @@
 #include "elementwise.h"
 #include "experts.h"
 #include "linear.h"
+#include "recurrent.h"
 #include "norms.h"
 
 namespace furet::FURET_ISA {
@@ -26,7 +27,8 @@ static int64_t spin_int8(int64_t rounds) {
 
 static const Kernels table = {
     kName, kRowTile, kQueryTile, linear, pack, quantise, rms_norm, layer_norm, l2_norm, head_dot, affine, activate, gated,
-    add_rows, subtract_rows, multiply_rows, attend, route, combine, halve, spin_int8,
+    add_rows, subtract_rows, multiply_rows, attend, route, combine,
+    convolve, selective_scan, wkv4, wkv7, halve, spin_int8,
 };
 
 }  // namespace furet::FURET_ISA

@@ -115,8 +115,9 @@ class Program:
 
     A buffer has `width` values per row; "tokens" buffers have one row per token of the step (at most
     max_tokens), "rows" buffers one per row of logits asked for (at most max_rows). `offset` is its place in
-    the arena, a multiple of 64; `each` is how many rows it has for each of these, one after the other. The instruction methods check widths and kinds against each other and raise
-    ValueError. The buffer of kind "out" is the caller's array of logits; it has rows "rows", and no arena.
+    the arena, a multiple of 64; `each` is how many rows it has for each of these, one after the other. The
+    instruction methods check widths and kinds against each other and raise ValueError. The buffer of kind
+    "out" is the caller's array of logits; it has rows "rows", and no arena.
     """
 
     def __init__(self, max_tokens: int, max_rows: int, arena_bytes: int) -> None: ...
@@ -248,6 +249,32 @@ class Program:
         """
     def combine(self, x: int, route: int, out: int) -> None:
         """The weighted sum of the rows of every token's experts, in the order of their weights."""
+    def shift(self, state: int, x: int, out: int) -> None:
+        """The row of the token before; `state` is a number in the caches' states: [width]."""
+    def convolve(
+        self, state: int, x: int, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, out: int
+    ) -> None:
+        """out[t] = bias + sum_j weight[j] * x[t - taps + 1 + j]; weight [taps, width]; state [taps - 1, width]."""
+    def selective_scan(
+        self,
+        state: int,
+        x: int,
+        dt: int,
+        b: int,
+        c: int,
+        rates: NDArray[np.float32],
+        skip: NDArray[np.float32],
+        out: int,
+    ) -> None:
+        """s = exp(dt * rates) s + dt x b, out = s c + skip x; rates and state [size, width], size at most 512."""
+    def wkv4(
+        self, state: int, k: int, v: int, decay: NDArray[np.float32], first: NDArray[np.float32], out: int
+    ) -> None:
+        """The weighted mean of RWKV-4; state [3, width]."""
+    def wkv7(
+        self, state: int, r: int, decay: int, k: int, v: int, a: int, b: int, heads: int, out: int
+    ) -> None:
+        """S = S diag(decay) + (S a) b^T + v k^T, out = S r; state [heads, keys, values], at most 512 of each."""
     def step(
         self,
         pool: Pool,

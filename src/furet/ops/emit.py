@@ -19,6 +19,7 @@ from furet.ops.instructions import (
     Clamp,
     Columns,
     Combine,
+    Convolve,
     Dispatch,
     Embed,
     EmbedPositions,
@@ -31,14 +32,19 @@ from furet.ops.instructions import (
     Multiply,
     Quantise,
     Recall,
+    Recurrent,
     Remember,
     RmsNorm,
     Rotate,
     Route,
     Scale,
+    SelectiveScan,
+    Shift,
     SoftCap,
     Subtract,
     TakeRows,
+    Wkv4,
+    Wkv7,
 )
 from furet.ops.rope import Rope
 from furet.ops.values import Instruction, Value
@@ -54,6 +60,7 @@ class Handles:
     rows        tensors looked up by token
     positions   tensors looked up by position
     floats      small tensors, in their shapes
+    states      of recurrent instructions, by name
     """
 
     buffers: Mapping[Value, int]
@@ -62,10 +69,15 @@ class Handles:
     matrices: Mapping[str, _core.Weight]
     floats: Mapping[str, NDArray[np.float32]]
     angles: Mapping[tuple[Rope, Tensor | None], int]
+    states: Mapping[str, int]
 
     def vector(self, tensor: Tensor) -> NDArray[np.float32]:
         """A tensor as one row of values."""
         return self.floats[tensor.name].reshape(-1)
+
+    def by_columns(self, tensor: Tensor) -> NDArray[np.float32]:
+        """A matrix with a row for each column of x, turned and as one row of values."""
+        return np.ascontiguousarray(self.floats[tensor.name].T).reshape(-1)
 
     def vector_or_none(self, tensor: Tensor | None, width: int) -> NDArray[np.float32] | None:
         """A tensor repeated to the width of a row, or None for none."""
@@ -108,6 +120,8 @@ def emit(program: _core.Program, step: Instruction, at: Handles) -> None:
             _emit_attention(program, step, at)
         case Route() | Dispatch() | ExpertLinear() | Combine():
             _emit_experts(program, step, at)
+        case Recurrent():
+            _emit_recurrent(program, step, at)
         case _:
             _emit_row_by_row(program, step, at)
 
@@ -146,6 +160,29 @@ def _emit_experts(program: _core.Program, step: Instruction, at: Handles) -> Non
             program.expert_linear(place[x], experts, place[route], [place[out] for out in outs])
         case Combine(x, route, out):
             program.combine(place[x], place[route], place[out])
+
+
+def _emit_recurrent(program: _core.Program, step: Recurrent, at: Handles) -> None:
+    place, state = at.buffers, at.states[step.state]
+    match step:
+        case Shift(_, x, out):
+            program.shift(state, place[x], place[out])
+        case Convolve(_, x, weight, bias, out):
+            taps = at.by_columns(weight)
+            program.convolve(state, place[x], taps, at.vector(bias) if bias else None, place[out])
+        case SelectiveScan(_, x, dt, b, c, rates, skip, out):
+            by_columns = at.by_columns(rates)
+            program.selective_scan(
+                state, place[x], place[dt], place[b], place[c], by_columns, at.vector(skip), place[out]
+            )
+        case Wkv4(_, k, v, decay, first, out):
+            program.wkv4(state, place[k], place[v], at.vector(decay), at.vector(first), place[out])
+        case Wkv7(_, r, decay, k, v, a, b, heads, out):
+            program.wkv7(
+                state, place[r], place[decay], place[k], place[v], place[a], place[b], heads, place[out]
+            )
+        case _:
+            raise AssertionError(f"no native form of {type(step).__name__}")
 
 
 def _emit_row_by_row(program: _core.Program, step: Instruction, at: Handles) -> None:

@@ -16,7 +16,7 @@ from furet.dtypes import TensorType
 from furet.errors import UnsupportedModel
 from furet.ops import Ops, Source, Tensor, stored, tensors
 from furet.ops.arena import Layout, lay_out
-from furet.ops.cache_shape import CacheShape, cache_shape
+from furet.ops.cache_shape import CacheShape, cache_shape, state_numbers
 from furet.ops.emit import Handles, emit
 from furet.ops.instructions import Rotate
 from furet.ops.passes import is_quantised, lower
@@ -84,6 +84,7 @@ def compile(
         matrices={name: _matrix(tensor, source) for name, tensor in multiplied.items()},
         floats={name: stored.floats(tensor, source) for name, tensor in tensors.copied(code).items()},
         angles=_rope_tables(program, code, source),
+        states=state_numbers(code),
     )
     # The largest first: a tensor and its packed copy are in memory together, best while little else is.
     for name in sorted(multiplied, key=lambda name: -source.data(name).nbytes):

@@ -170,7 +170,7 @@ class Trace:
         return self._record(make.Shift(state, x, out), out)
 
     def convolve(self, state: str, x: Value, weight: Tensor, bias: Tensor | None = None) -> Value:
-        assert weight.shape[0] == x.width, f"convolve: {weight} for rows of {x.width}"
+        assert weight.shape[0] == x.width and weight.shape[1] > 1, f"convolve: {weight} for rows of {x.width}"
         out = self._like(x)
         return self._record(make.Convolve(state, x, weight, bias, out), out)
 
