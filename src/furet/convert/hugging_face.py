@@ -186,17 +186,22 @@ class _Names:
         return self._stored[name]
 
 
+def _stored_shape(row: Row, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that Hugging Face stores a tensor of this shape in."""
+    if row.reshape in HALVES:
+        return 2 * shape[0], *shape[1:]
+    return shape[::-1] if row.reshape == "transposed" else shape
+
+
 def _seen(
     family: type[Family], row: Row, layer: int, name: str, parts: list[str], fields: Fields, file: TensorFile
 ) -> SeenTensor:
     """One tensor of the table over those of the file, whose shape was checked."""
     shape = row.sizes(fields.axes, layer)
-    each = shape[1:] if len(parts) > 1 else shape
+    each = _stored_shape(row, shape[1:] if len(parts) > 1 else shape)
     for part in parts:
         got = file.tensors[part].shape
-        if row.reshape in HALVES:
-            each = (2 * shape[0], *shape[1:])
-        if prod(got) != prod(each) if row.reshape and row.reshape not in HALVES else got != each:
+        if prod(got) != prod(each) if row.reshape == "flat" else got != each:
             letters = ", ".join(f"{a} = {axis.shown}" for a, axis in fields.axes.items())
             raise ModelFileError(
                 f"is {list(got)}, wanted {list(each)}: {' '.join(row.shape)} with {letters}",

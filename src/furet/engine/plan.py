@@ -136,10 +136,10 @@ def plan(
 
 def make_plan(header: Header, model: Family, wanted: Settings, limit: Budget) -> Plan:
     """The plan of a model; without a wish, the context is cut to what fits."""
-    trained = model.config.context if model.kind == "decoder" else min(model.config.context, LONGEST)
+    trained, most = _reach(model)
     context = wanted.context or min(trained, USUAL_CONTEXT)
-    if model.kind != "decoder":
-        context = min(context, trained)
+    if most is not None and context > most:
+        raise BadRequest(f"context: got {context}, wanted at most {most}: the model knows no position beyond")
     rows = _rows(header, model, replace(wanted, context=context))
     largest = _largest_context(rows, context, limit, trained)
     notes = []
@@ -162,6 +162,17 @@ def make_plan(header: Header, model: Family, wanted: Settings, limit: Budget) ->
         trained_context=trained,
         notes=tuple(notes),
     )
+
+
+def _reach(model: Family) -> tuple[int, int | None]:
+    """Tokens that a model was trained for, and those that it can take at all; None: any number."""
+    from furet.ops.dry import most_positions
+
+    most = most_positions(model.forward)
+    if model.kind == "encoder":
+        most = min(most or LONGEST, LONGEST)
+    trained: int = model.config.context
+    return trained if most is None else min(trained, most), most
 
 
 def require_fit(plan: Plan, name: str) -> None:

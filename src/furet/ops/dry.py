@@ -13,7 +13,7 @@ from math import prod
 from furet.ops import Ops, Tensor, tensors
 from furet.ops.arena import lay_out
 from furet.ops.cache_shape import cache_shape
-from furet.ops.instructions import Embed
+from furet.ops.instructions import Embed, EmbedPositions
 from furet.ops.passes import lower
 from furet.ops.trace import trace
 from furet.ops.values import Instruction, Value
@@ -75,6 +75,12 @@ def needs(
         logits=4 * max_rows * _logits(code).width,
         scratch=_core.scratch_bytes(threads),
     )
+
+
+def most_positions(forward: Callable[[Ops[Value]], Value]) -> int | None:
+    """Tokens of the longest sequence for which learned positions reach; None without such."""
+    uses = [step for step in trace(forward) if isinstance(step, EmbedPositions)]
+    return min((step.weight.shape[0] - step.offset for step in uses), default=None)
 
 
 def stored_bytes(tensor: Tensor) -> int:
