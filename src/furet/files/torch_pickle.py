@@ -103,7 +103,7 @@ class _Machine:
 
     def finish(self) -> object:
         if len(self.stack) != 1 or self.marks:
-            self.refuse(f"{len(self.stack)} values on the stack, wanted 1", _DAMAGED)
+            self.refuse(f"{len(self.stack)} values and {len(self.marks)} marks on the stack, wanted 1 and 0", _DAMAGED)
         return self.stack[0]
 
     def refuse(self, message: str, hint: str) -> NoReturn:
