@@ -91,6 +91,14 @@ def test_shards_without_an_index_are_found_by_name(shards):
         check_values(model, ["float32", "scalar", "bfloat16", "mask"])
 
 
+def test_shards_may_be_named_with_an_underscore(shards):
+    (shards / "model.bin.index.json").unlink()
+    for path in shards.glob("*.bin"):
+        path.rename(shards / path.name.replace("model-", "model_"))
+    with open_torch(shards / "model_00002-of-00002.bin") as model:
+        check_values(model, ["float32", "scalar", "bfloat16", "mask"])
+
+
 @pytest.mark.parametrize("name", ["model.bin.index.json", "model-00001-of-00002.bin"])
 def test_a_missing_shard_is_named(shards, name):
     (shards / "model-00002-of-00002.bin").unlink()

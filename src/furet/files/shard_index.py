@@ -22,7 +22,7 @@ MAX_ITEMS = 300_000  # commas, colons and brackets
 MAX_SHARDS = 256
 MAX_FILE_NAME = 255
 
-_SHARD = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<suffix>\.[a-z]+)")
+_SHARD = re.compile(r"(?P<stem>.+)(?P<dash>[-_])(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<suffix>\.[a-z]+)")
 _ENDING = ".index.json"
 _DAMAGED = "the index is damaged: download it again"
 _MIXED = "index and shards are not of the same model; get them again"
@@ -56,7 +56,8 @@ def shards_of(path: Path) -> Shards:
     if not 1 <= int(match["number"]) <= count <= MAX_SHARDS:
         says = f"shard {int(match['number'])} of {count}; wanted 1 to {MAX_SHARDS}"
         raise ModelFileError(says, "give the file its original name", path=path)
-    names = [f"{match['stem']}-{each:05}-of-{count:05}{match['suffix']}" for each in range(1, count + 1)]
+    stem, suffix = match["stem"] + match["dash"], match["suffix"]
+    names = [f"{stem}{each:05}-of-{count:05}{suffix}" for each in range(1, count + 1)]
     return Shards([path.with_name(name) for name in names], None, None)
 
 
