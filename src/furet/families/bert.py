@@ -8,16 +8,14 @@ Parity  tests/parity, against BertModel
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from furet.families import family
 from furet.families.family import EPSILON, Family
 from furet.families.fields import MOST_TOKENS, Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 Pooling = Literal["mean", "first", "last"]
 POOLING: dict[int, Pooling] = {0: "mean", 1: "mean", 2: "first", 3: "last"}  # GGUF's numbers; 0: not said

@@ -7,24 +7,14 @@ Parity  tests/parity, against BloomForCausalLM
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from furet.families import decoder
-from furet.families.decoder import Decoder
+from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
-
-
-@dataclass(frozen=True)
-class Config(decoder.Config):
-    """alibi: the largest exponent of the slopes."""
-
-    alibi: float = 8.0
 
 
 class Bloom(Decoder):
@@ -68,7 +58,7 @@ class Bloom(Decoder):
     @staticmethod
     def read_config(f: Fields) -> Config:
         base = decoder.read_config(f, norm="layer", activation="gelu_tanh")
-        return Config(**vars(base), alibi=f.number("attention.max_alibi_bias", 8.0))
+        return replace(base, alibi=f.number("attention.max_alibi_bias", 8.0))
 
     @classmethod
     def metadata(cls, words: Words) -> dict[str, object]:

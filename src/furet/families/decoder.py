@@ -22,6 +22,7 @@ class Config(family.Config):
 
     activation      the function of its feed-forward layers
     window          how many positions a token sees; 0: all
+    alibi           the largest exponent of the slopes by which scores fall with distance; 0: they do not
     period          every so manieth layer sees all, whatever the window; 0: none does
     given_scale     what attention scores are multiplied by; 0: 1 / sqrt(D)
     experts, used   of a mixture of experts: how many there are (E), and how many a token meets
@@ -35,6 +36,7 @@ class Config(family.Config):
     rope: Rope
     activation: Activation = "silu"
     window: int = 0
+    alibi: float = 0.0
     period: int = 0
     given_scale: float = 0.0
     experts: int = 0
@@ -76,8 +78,16 @@ class Decoder(Family):
         return op.linear(x, w.output or w.token_embd, getattr(w, "output_bias", None))
 
     def qkv(self, op: Ops[X], x: X, w: Any) -> tuple[X, X, X]:
-        """Queries, keys and values, of one matrix with an optional bias. [T, C] -> [T, H*D], [T, K*D], [T, K*D]"""
+        """Queries, keys and values, of one matrix or three, with or without biases.
+
+        [T, C] -> [T, H*D], [T, K*D], [T, K*D]
+        """
         c = self.config
+        if getattr(w, "attn_qkv", None) is None:
+            q, k, v = (
+                op.linear(x, getattr(w, f"attn_{letter}"), getattr(w, f"attn_{letter}_bias", None)) for letter in "qkv"
+            )
+            return q, k, v
         qkv = op.linear(x, w.attn_qkv, getattr(w, "attn_qkv_bias", None))
         queries, keys = c.heads * c.head_dim, c.kv_heads * c.head_dim
         return op.columns(qkv, 0, queries), op.columns(qkv, queries, keys), op.columns(qkv, queries + keys, keys)

@@ -10,7 +10,7 @@ may name, GGUF has no word in this family: `hidden_activation` is ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 from furet.families import decoder
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 def by_key_head(array: NDArray[Any], kv_heads: int) -> NDArray[Any]:

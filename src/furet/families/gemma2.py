@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import TYPE_CHECKING
 
 from furet.families import decoder
 from furet.families.decoder import Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.families.windows import period_key
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 PERIOD = 2
 LAYERS_27B = 46  # its scores are scaled by C / H instead of D, which GGUF files of llama.cpp do not say
@@ -94,9 +91,8 @@ class Gemma2(Decoder):
     def layer(self, op: Ops[X], i: int, x: X) -> X:  # x [T, C]
         c, w = self.config, self.weights.blk[i]
         h = self.norm(op, x, w.attn_norm)
-        q = op.rope(op.linear(h, w.attn_q), c.heads, c.rope)  # [T, H*D]
-        k = op.rope(op.linear(h, w.attn_k), c.kv_heads, c.rope)  # [T, K*D]
-        v = op.linear(h, w.attn_v)  # [T, K*D]
+        q, k, v = self.qkv(op, h, w)  # [T, H*D], [T, K*D] twice
+        q, k = op.rope(q, c.heads, c.rope), op.rope(k, c.kv_heads, c.rope)
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale, c.window_of(i), soft_cap=c.score_cap)  # [T, H*D]
         x = x + self.norm(op, op.linear(a, w.attn_output), w.post_attention_norm)
         h = self.gated(op, self.norm(op, x, w.ffn_norm), w, "gelu_tanh")

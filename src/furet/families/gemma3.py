@@ -12,18 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import TYPE_CHECKING
 
 from furet.families import decoder, rotary
 from furet.families.decoder import Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.families.windows import period_key
 from furet.ops import Ops, X
 from furet.ops.rope import Rope
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 PERIOD = 6
 LAYERS_27B = 62  # its scores are scaled by C / H instead of D, which GGUF files of llama.cpp do not say
@@ -111,9 +108,8 @@ class Gemma3(Decoder):
         window = c.window_of(i)
         turn = c.near if window else c.rope
         h = self.norm(op, x, w.attn_norm)
-        q = self.norm(op, op.linear(h, w.attn_q), w.attn_q_norm)  # [T, H*D]
-        k = self.norm(op, op.linear(h, w.attn_k), w.attn_k_norm)  # [T, K*D]
-        v = op.linear(h, w.attn_v)  # [T, K*D]
+        q, k, v = self.qkv(op, h, w)  # [T, H*D], [T, K*D] twice
+        q, k = self.norm(op, q, w.attn_q_norm), self.norm(op, k, w.attn_k_norm)
         q, k = op.rope(q, c.heads, turn), op.rope(k, c.kv_heads, turn)
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale, window)  # [T, H*D]
         x = x + self.norm(op, op.linear(a, w.attn_output), w.post_attention_norm)

@@ -9,16 +9,12 @@ GGUF has no word for the exact GELU of Cerebras-GPT in this family: `hidden_acti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from furet.families import decoder
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 class GPT2(Decoder):

@@ -7,16 +7,12 @@ Parity  tests/parity, against GPTJForCausalLM
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from furet.families import decoder
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 class GPTJ(Decoder):
@@ -62,7 +58,7 @@ class GPTJ(Decoder):
     def layer(self, op: Ops[X], i: int, x: X) -> X:  # x [T, C]
         c, w = self.config, self.weights.blk[i]
         h = self.norm(op, x, w.attn_norm, w.attn_norm_bias)
-        q = op.rope(op.linear(h, w.attn_q), c.heads, c.rope)
-        k = op.rope(op.linear(h, w.attn_k), c.heads, c.rope)
-        a = op.attention(i, q, k, op.linear(h, w.attn_v), c.heads, c.heads, c.scale)
+        q, k, v = self.qkv(op, h, w)  # [T, H*D] each
+        q, k = op.rope(q, c.heads, c.rope), op.rope(k, c.heads, c.rope)
+        a = op.attention(i, q, k, v, c.heads, c.heads, c.scale)
         return x + op.linear(a, w.attn_output) + self.mlp(op, h, w)

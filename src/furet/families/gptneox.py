@@ -8,16 +8,13 @@ Parity  tests/parity, against GPTNeoXForCausalLM
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from furet.families import decoder, rotary
 from furet.families.decoder import Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,13 @@ In GGUF files the rows of q and k are permuted so that rotation pairs neighbours
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from furet.families import decoder, rotary
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 class Llama(Decoder):
@@ -70,10 +67,7 @@ class Llama(Decoder):
 
     def layer(self, op: Ops[X], i: int, x: X) -> X:  # x [T, C]
         c, w = self.config, self.weights.blk[i]
-        h = self.norm(op, x, w.attn_norm)
-        q = op.linear(h, w.attn_q, w.attn_q_bias)  # [T, H*D]
-        k = op.linear(h, w.attn_k, w.attn_k_bias)  # [T, K*D]
-        v = op.linear(h, w.attn_v, w.attn_v_bias)  # [T, K*D]
+        q, k, v = self.qkv(op, self.norm(op, x, w.attn_norm), w)  # [T, H*D], [T, K*D] twice
         q = op.rope(q, c.heads, c.rope, self.weights.rope_freqs)
         k = op.rope(k, c.kv_heads, c.rope, self.weights.rope_freqs)
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale, c.window)  # [T, H*D]

@@ -8,16 +8,13 @@ Parity  tests/parity, against MambaForCausalLM
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from furet.families import family
 from furet.families.decoder import Decoder
 from furet.families.fields import MOST_TOKENS, Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 CONTEXT = 1 << 20  # tokens; the state is the same after any number of them
 

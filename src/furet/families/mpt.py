@@ -9,24 +9,20 @@ What concerns attention is a table within the configuration; the first ones, suc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from furet.families import decoder
 from furet.families.decoder import Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import needed, table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 @dataclass(frozen=True)
 class Config(decoder.Config):
-    """alibi: the largest exponent of the slopes. bound: of queries, keys and values. 0: none."""
+    """bound: of queries, keys and values; 0: none."""
 
-    alibi: float = 0.0
     bound: float = 0.0
 
 
@@ -89,7 +85,7 @@ class MPT(Decoder):
         f.axis("P", "context_length")
         base = decoder.read_config(f, norm="layer", activation="gelu")
         alibi, bound = f.number("attention.max_alibi_bias", 0.0), f.number("attention.clamp_kqv", 0.0)
-        return Config(**vars(base), alibi=alibi, bound=bound)
+        return Config(**vars(replace(base, alibi=alibi)), bound=bound)
 
     @classmethod
     def metadata(cls, words: Words) -> dict[str, object]:

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING
 
 from furet.families import family
 from furet.families.decoder import Decoder
 from furet.families.fields import MOST_TOKENS, Fields
+from furet.families.hugging_face import Words
 from furet.families.rotary import read_rope
 from furet.families.tensors import table
 from furet.ops import Ops, X
 from furet.ops.rope import Rope
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,13 @@ GGUF has no words for this family; keys and names that others have no use for ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from furet.families import decoder
 from furet.families.decoder import Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import needed, table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 UNUSED = 2  # rows of the position table
 

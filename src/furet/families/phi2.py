@@ -9,16 +9,12 @@ In GGUF files, queries, keys and values come as three matrices or, from Phi's fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from furet.families import decoder, rotary
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import needed, table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 class Phi2(Decoder):

@@ -48,10 +48,8 @@ class Qwen2(Decoder):
 
     def layer(self, op: Ops[X], i: int, x: X) -> X:  # x [T, C]
         c, w = self.config, self.weights.blk[i]
-        h = self.norm(op, x, w.attn_norm)
-        q = op.rope(op.linear(h, w.attn_q, w.attn_q_bias), c.heads, c.rope)  # [T, H*D]
-        k = op.rope(op.linear(h, w.attn_k, w.attn_k_bias), c.kv_heads, c.rope)  # [T, K*D]
-        v = op.linear(h, w.attn_v, w.attn_v_bias)  # [T, K*D]
+        q, k, v = self.qkv(op, self.norm(op, x, w.attn_norm), w)  # [T, H*D], [T, K*D] twice
+        q, k = op.rope(q, c.heads, c.rope), op.rope(k, c.kv_heads, c.rope)
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale)  # [T, H*D]
         x = x + op.linear(a, w.attn_output)
         return x + self.gated(op, self.norm(op, x, w.ffn_norm), w)

@@ -62,9 +62,8 @@ class Qwen3Moe(Decoder):
     def layer(self, op: Ops[X], i: int, x: X) -> X:  # x [T, C]
         c, w = self.config, self.weights.blk[i]
         h = self.norm(op, x, w.attn_norm)
-        q = self.norm(op, op.linear(h, w.attn_q), w.attn_q_norm)  # [T, H*D]
-        k = self.norm(op, op.linear(h, w.attn_k), w.attn_k_norm)  # [T, K*D]
-        v = op.linear(h, w.attn_v)  # [T, K*D]
+        q, k, v = self.qkv(op, h, w)  # [T, H*D], [T, K*D] twice
+        q, k = self.norm(op, q, w.attn_q_norm), self.norm(op, k, w.attn_k_norm)
         q, k = op.rope(q, c.heads, c.rope), op.rope(k, c.kv_heads, c.rope)
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale)  # [T, H*D]
         x = x + op.linear(a, w.attn_output)

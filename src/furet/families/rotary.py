@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log, sqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from furet.families.fields import MOST_TOKENS, Fields
+from furet.families.hugging_face import Words
 from furet.ops.rope import Rope, Style
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 Floats = NDArray[np.float32]
 MOST_DIMS = 4096  # of a head; no published model has more than 512

@@ -9,17 +9,13 @@ GGUF has no names for it: these are in the style of those it has for RWKV-6 and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from furet.families import family
 from furet.families.decoder import Decoder
 from furet.families.family import Config
 from furet.families.fields import MOST_TOKENS, Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, Tensor, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 class Rwkv4(Decoder):

@@ -9,16 +9,12 @@ In GGUF files the rows of q and k are permuted so that rotation pairs neighbours
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from furet.families import decoder
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 PERIOD = 4
 

@@ -10,16 +10,12 @@ two, they stand one after the other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from furet.families import decoder, rotary
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import needed, table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 class StableLM(Decoder):

@@ -7,19 +7,17 @@ Parity  tests/parity, against GPTBigCodeForCausalLM
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from furet.families import decoder
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.reshape import by_head
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 def by_own_head(array: NDArray[Any], kv_heads: int) -> NDArray[Any]:

@@ -10,16 +10,13 @@ llama.cpp's converter leaves the window out: `attention.sliding_window` is what 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from furet.families import decoder
 from furet.families.decoder import Config, Decoder
 from furet.families.fields import Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from furet.families.hugging_face import Words
 
 
 class StarCoder2(Decoder):
@@ -72,9 +69,8 @@ class StarCoder2(Decoder):
     def layer(self, op: Ops[X], i: int, x: X) -> X:  # x [T, C]
         c, w = self.config, self.weights.blk[i]
         h = self.norm(op, x, w.attn_norm, w.attn_norm_bias)
-        q = op.rope(op.linear(h, w.attn_q, w.attn_q_bias), c.heads, c.rope)  # [T, H*D]
-        k = op.rope(op.linear(h, w.attn_k, w.attn_k_bias), c.kv_heads, c.rope)  # [T, K*D]
-        v = op.linear(h, w.attn_v, w.attn_v_bias)  # [T, K*D]
+        q, k, v = self.qkv(op, h, w)  # [T, H*D], [T, K*D] twice
+        q, k = op.rope(q, c.heads, c.rope), op.rope(k, c.kv_heads, c.rope)
         a = op.attention(i, q, k, v, c.heads, c.kv_heads, c.scale, c.window)  # [T, H*D]
         x = x + op.linear(a, w.attn_output, w.attn_output_bias)
         return x + self.mlp(op, self.norm(op, x, w.ffn_norm, w.ffn_norm_bias), w)
