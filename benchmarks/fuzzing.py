@@ -41,6 +41,7 @@ def run(
             tracemalloc.start()
         for name, data in cases:
             current.value = name.encode()[:80]  # type: ignore[attr-defined]
+            path.unlink()  # some file systems put a file on the disk at once when it is written over
             path.write_bytes(data)
             del data
             held = tracemalloc.get_traced_memory()[0]

@@ -25,6 +25,12 @@ def outcome(opener: Callable[[Path], TensorFile], path: Path, *, read: bool = Tr
     return "valid"
 
 
+def put(path: Path, data: bytes) -> None:
+    """Write a file anew; some file systems put it on the disk at once when it is written over."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
+
+
 def read_everything(model: TensorFile) -> None:
     """Use all that an open model offers, and check that what it says about its tensors is true."""
     assert model.file_bytes == model.path.stat().st_size

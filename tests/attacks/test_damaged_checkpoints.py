@@ -13,7 +13,7 @@ import malformed_archives as archives
 import malformed_safetensors as safe
 import pytest
 from mutate_checkpoints import archive_case, archive_fields, pickle_case, safetensors_case
-from tensor_outcome import outcome
+from tensor_outcome import outcome, put
 
 from furet.files.safetensors import open_safetensors
 from furet.files.torch_file import open_torch
@@ -31,9 +31,9 @@ SOUND = [
 def test_truncated_at_any_byte_a_file_is_refused(opener, whole, tmp_path):
     path = tmp_path / "cut.file"
     for size in range(len(whole)):
-        path.write_bytes(whole[:size])
+        put(path, whole[:size])
         assert outcome(opener, path) == "ModelFileError", size
-    path.write_bytes(whole)
+    put(path, whole)
     assert outcome(opener, path) == "valid"
 
 
@@ -44,7 +44,7 @@ def test_a_flipped_bit_in_any_byte_gives_a_typed_error_or_a_valid_model(opener, 
     for at in range(len(whole)):
         flipped = bytearray(whole)
         flipped[at] ^= 1 << (at * 5 % 8)
-        path.write_bytes(flipped)
+        put(path, flipped)
         seen[outcome(opener, path)] += 1
     assert seen["ModelFileError"] > len(whole) // 4
     assert seen["valid"] > 10
@@ -58,7 +58,7 @@ def test_random_damage_gives_a_typed_error_or_a_valid_model(opener, make, valid,
     path = tmp_path / "damaged.file"
     seen: Counter[str] = Counter()
     for number in range(1000):
-        path.write_bytes(make(random.Random(number)))
+        put(path, make(random.Random(number)))
         seen[outcome(opener, path)] += 1
     assert seen["valid"] > valid
     assert seen["ModelFileError"] > 500
