@@ -44,6 +44,7 @@ int main(int count, char** argument) {
     timed("linear", [&] { test::test_linear(tables); });
     timed("attention", [&] { test::test_attention(tables); });
     timed("experts", [&] { test::test_experts(tables); });
+    timed("recurrent", [&] { test::test_recurrent(tables); });
     timed("pool", test::test_pool);
     timed("program", [&] { test::test_program(tables); });
     timed("refusals", test::test_refusals);
