@@ -41,12 +41,14 @@ def convert(
 
     kind = _kind(type)
     source = _source(model)
-    with open_model(source) as opened, progress_bar() as show:
+    with open_model(source, exact=True) as opened, progress_bar() as show:
         path = Path(out) if out else Path(f"{_stem(source)}{f'-{type}' if type else ''}.gguf")
         _check_target(path, source, force)
         began = perf_counter()
         write_model(opened, path, kind, lambda done, total: show(path.name, done, total))
         took = perf_counter() - began
+        if widened := getattr(opened, "widened", ()):
+            note(f"{len(widened)} tensors became F32: no type of today holds their scales without loss")
         if json:
             emit_json(_facts(opened, path))
             return

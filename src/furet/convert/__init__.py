@@ -68,10 +68,12 @@ class ModelFile(Protocol):
     ) -> None: ...
 
 
-def open_model(path: str | Path) -> ModelFile:
+def open_model(path: str | Path, *, exact: bool = False) -> ModelFile:
     """Open a model of any format that furet reads.
 
     path    a file, or a folder as Hugging Face's library saves them
+    exact   blocks of old GGML files whose scales are no float16 become float32, six times as large; otherwise these
+            scales are rounded, by at most one part in 2048
     raises  NotFound, ModelFileError, UnsupportedModel
     """
     from furet.files.kind import kind_of
@@ -85,7 +87,7 @@ def open_model(path: str | Path) -> ModelFile:
     if kind.name in OLD_GGML and kind.opens:
         from furet.convert.old_ggml import open_old_ggml
 
-        return open_old_ggml(path)
+        return open_old_ggml(path, exact=exact)
     if kind.name in OF_A_FOLDER and kind.opens:
         hint = "put config.json and the tokenizer's files of the same model into its folder"
         raise ModelFileError(f"{kind.says}, but there is no config.json beside it", hint, path=path)
