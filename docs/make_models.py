@@ -50,8 +50,9 @@ the authors' program):
 
 - **reference**: NumPy, float64, against float32 logits of that package; above 1e-4 a family is not supported
 - **native**: the C++ core, as a share of the largest logit: keys and values are float16 there
-- **llama.cpp**: a file written by `furet convert`, furet's reference against llama.cpp, which rounds activations to F16
-  in front of F16 weights; cases that it does not load, or computes otherwise, are left out here and named below
+- **llama.cpp**: a file written by `furet convert`, furet's reference against llama.cpp. It rounds activations to F16 in
+  front of F16 weights, and takes GELU from a table of F16 values, so that families with GELU differ by more in F32 than
+  the others. Cases that it does not load, or computes otherwise, are left out here and named below
 
 {families}
 
