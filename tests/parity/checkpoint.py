@@ -82,13 +82,15 @@ class Stored:
 
 
 def values(random: np.random.RandomState, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Norms near one, biases that matter, matrices that keep the size of their input."""
+    """Norms near one, biases that matter, matrices that keep the size of their input, logits of about one."""
     normal: NDArray[np.float64] = random.standard_normal(shape)
     if len(shape) < 2:
         is_norm = name.endswith("weight") and not name.endswith("conv1d.weight")
         return 1.0 + 0.2 * normal if is_norm else 0.3 * normal
+    if name.endswith(("head.weight", "embed_out.weight")):
+        return 0.3 * normal / np.sqrt(shape[-1])
     if any(part in name for part in ("embed", "wte", "wpe", "emb.", "shared")):
-        return 0.3 * normal
+        return 0.1 * normal
     # So that attention picks its tokens instead of averaging them all.
     sharper = 1.5 if any(part in name for part in ("q_proj", "k_proj", "qkv", "query", "c_attn")) else 1.0
     return sharper * normal / np.sqrt(shape[-1])
