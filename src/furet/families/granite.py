@@ -57,8 +57,12 @@ class Granite(Decoder):
 
     @staticmethod
     def read_config(f: Fields) -> Config:
-        names = ("embedding_scale", "residual_scale", "logit_scale")
-        return Config(**vars(decoder.read_config(f, "interleaved")), **{name: f.number(name, 1.0) for name in names})
+        return Config(
+            **vars(decoder.read_config(f, "interleaved")),
+            embedding_scale=f.number("embedding_scale", 1.0),
+            residual_scale=f.number("residual_scale", 1.0),
+            logit_scale=f.number("logit_scale", 1.0),
+        )
 
     def embed(self, op: Ops[X]) -> X:
         return op.scale(super().embed(op), self.config.embedding_scale)
