@@ -132,7 +132,7 @@ def _tensors(family: type[Family], fields: Fields, file: TensorFile, *, tied: bo
     for row in applying(family.tensors, fields.axes):
         for i in range(layers(fields.axes, row.group)) if row.per_layer else [0]:
             parts = names.take(row, i, fields.axes)
-            if row.name == "output.weight" and tied:
+            if row.name == "output.weight" and row.optional and tied:
                 continue
             if parts:
                 name = row.name.format(i=i)

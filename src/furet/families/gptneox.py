@@ -45,7 +45,7 @@ class GPTNeoX(Decoder):
         blk.{i}.ffn_down.bias      gpt_neox.layers.{i}.mlp.dense_4h_to_h.bias                    C      f32
         output_norm                gpt_neox.final_layer_norm                                     C      f32
         output_norm.bias           gpt_neox.final_layer_norm.bias                                C      f32
-        output?                    embed_out                                                     V C    q6_k
+        output                     embed_out,gpt_neox.embed_in                              V C    q6_k
     """)
     words = """
         use_parallel_residual  use_parallel_residual           true

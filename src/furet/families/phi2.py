@@ -41,7 +41,7 @@ class Phi2(Decoder):
         blk.{i}.ffn_down.bias     model.layers.{i}.mlp.fc2.bias           C            f32
         output_norm               model.final_layernorm                   C            f32
         output_norm.bias          model.final_layernorm.bias              C            f32
-        output?                   lm_head                                 V C          q6_k
+        output                    lm_head,model.embed_tokens              V C          q6_k
         output.bias?              lm_head.bias                            V            f32
     """)
     words = """

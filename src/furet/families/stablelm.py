@@ -42,7 +42,7 @@ class StableLM(Decoder):
         blk.{i}.ffn_down        model.layers.{i}.mlp.down_proj                    C F    any
         output_norm             model.norm                                        C      f32
         output_norm.bias        model.norm.bias                                   C      f32
-        output?                 lm_head                                           V C    q6_k
+        output                  lm_head,model.embed_tokens                        V C    q6_k
     """)
     ignored = {"use_parallel_residual": "the norms of a layer say it; the key is wrong in older files"}
     words = """
