@@ -1,4 +1,4 @@
-"""Its place makes `import tiny` and `import parity.checkpoint` work; torch files are put together by what attacks use."""
+"""Its place makes `import tiny` and `import parity.checkpoint` work; torch files are made by what attacks use."""
 
 import sys
 from pathlib import Path
