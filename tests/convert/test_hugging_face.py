@@ -283,6 +283,18 @@ def test_what_is_wrong_is_named(
     assert len(caught.value.message) < 400 + len(str(tmp_path))
 
 
+def test_a_head_is_the_embedding_only_where_the_configuration_says_so(tmp_path: Path) -> None:
+    """In a family whose every GGUF file has a head of its own."""
+    save("phi2", tmp_path)
+    without = {name: array for name, array in weights("phi2").items() if name != "lm_head.weight"}
+    write_safetensors(tmp_path / "model.safetensors", without)
+    with pytest.raises(ModelFileError, match=r"lm_head\.weight: is missing"):
+        open_folder(tmp_path, tokenizer=False)
+    change_config(tmp_path, tie_word_embeddings=True)
+    with open_folder(tmp_path, tokenizer=False) as model:
+        np.testing.assert_array_equal(model.data("output.weight"), model.data("token_embd.weight"))
+
+
 def test_experts_of_which_one_is_missing(tmp_path: Path) -> None:
     save("mixtral", tmp_path)
     made = weights("mixtral")

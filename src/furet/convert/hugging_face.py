@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
@@ -132,8 +133,10 @@ def _tensors(family: type[Family], fields: Fields, file: TensorFile, *, tied: bo
     for row in applying(family.tensors, fields.axes):
         for i in range(layers(fields.axes, row.group)) if row.per_layer else [0]:
             parts = names.take(row, i, fields.axes)
-            if row.name == "output.weight" and row.optional and tied:
-                continue
+            if row.name == "output.weight":
+                # A tied head is the embedding: left out or, where every file of a family has one, named second.
+                own, copy = row.hugging_face[:1], row.hugging_face[1:]
+                parts = names.take(replace(row, hugging_face=copy if tied else own), i, fields.axes)
             if parts:
                 name = row.name.format(i=i)
                 found[name] = _seen(family, row, i, name, parts, fields, file)

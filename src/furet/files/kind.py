@@ -152,7 +152,7 @@ def _text(head: bytes) -> FileKind | None:
         return FileKind("html", "this is a web page saved under the name of a model", _DOWNLOAD)
     if text.startswith("{") and '"weight_map"' in text:
         return _INDEX
-    if text.startswith(("{", "[")):
+    if re.match(r'[{\[]\s*["{\[\d\]}-]', text):
         return FileKind("json", "this is JSON text", _DOWNLOAD)
     if text and all(char.isprintable() or char in "\t\r\n" for char in text):
         return FileKind("text", f"this is text, beginning {text[:40]!r}", _DOWNLOAD)
