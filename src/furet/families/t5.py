@@ -8,37 +8,44 @@ Parity  tests/parity, against T5ForConditionalGeneration
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import sqrt
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from furet.families import family
 from furet.families.family import Family
-from furet.families.fields import Fields
+from furet.families.fields import Axis, Fields
+from furet.families.hugging_face import Words
 from furet.families.tensors import table
 from furet.ops import Ops, X
-
-if TYPE_CHECKING:
-    from types import SimpleNamespace
-
-    from furet.families.hugging_face import Words
 
 
 @dataclass(frozen=True)
 class Config(family.Config):
     """decoder_layers answer, `layers` read; start is the token that an answer begins with.
 
-    scaled  whether logits are divided by sqrt(C); None: where the head is the embedding, as in the first T5
+    scaled  whether logits are divided by sqrt(C) where the head is the embedding, as in the first T5
     """
 
     decoder_layers: int
     heads: int  # H
     start: int
-    scaled: bool | None
+    scaled: bool
+
+
+def over_root(array: NDArray[Any], width: int) -> NDArray[Any]:
+    """The last norm with the division of the logits in it: llama.cpp knows no other place for it."""
+    return np.asarray(array / np.float32(sqrt(width)))
 
 
 class T5(Family):
     architectures = ("t5",)
     model_types = ("t5", "mt5")
     kind = "answer"
+    reshapes = {"over_root": over_root}
     tensors = table("""
         name                            hugging face                                                  shape   floor
         token_embd                      shared,encoder.embed_tokens                                   V C     q6_k
@@ -69,7 +76,7 @@ class T5(Family):
         dec.blk.{i}.ffn_gate?           decoder.block.{i}.layer.2.DenseReluDense.wi_0                 F C     any
         dec.blk.{i}.ffn_up              decoder.block.{i}.layer.2.DenseReluDense.wi,wi_1              F C     any
         dec.blk.{i}.ffn_down            decoder.block.{i}.layer.2.DenseReluDense.wo                   C F     any
-        dec.output_norm                 decoder.final_layer_norm                                      C       f32
+        dec.output_norm                 decoder.final_layer_norm|over_root:S                          C       f32
         output?                         lm_head                                                       V C     q6_k
     """)
     # An older T5 had a bias for distances to the encoder's tokens too; nothing ever read it.
@@ -102,6 +109,8 @@ class T5(Family):
         f.expect("attention.value_length", head_dim, f"values must be of the size of keys, {head_dim}")
         f.expect("attention.head_count_kv", heads, "shared keys are not supported")
         vocab = f.vocabulary()
+        within = f.has("decoder_norm_scaled") and f.flag("decoder_norm_scaled")
+        f.axes["S"] = Axis(width if within else 1, f.name("decoder_norm_scaled"))
         return Config(
             layers=layers,
             width=width,
@@ -112,7 +121,7 @@ class T5(Family):
             decoder_layers=f.axis("L.dec", "decoder_block_count", layers, high=1000),
             heads=heads,
             start=f.integer("decoder_start_token_id", 0, high=vocab - 1),
-            scaled=f.flag("decoder_output_scaled") if f.has("decoder_output_scaled") else None,
+            scaled=not f.has("decoder_norm_scaled"),
         )
 
     @classmethod
@@ -121,7 +130,7 @@ class T5(Family):
         if projection not in ("relu", "gated-gelu"):
             raise words.unsupported(f"feed_forward_proj is {projection!r:.80}, not relu or gated-gelu")
         scaled = words.peek("scale_decoder_outputs", words.peek("tie_word_embeddings", True))
-        keys = {"context_length": words.integer("n_positions", usual=512), "decoder_output_scaled": bool(scaled)}
+        keys = {"context_length": words.integer("n_positions", usual=512), "decoder_norm_scaled": bool(scaled)}
         return {**keys, **super().metadata(words)}
 
     def encode(self, op: Ops[X]) -> X:
@@ -150,7 +159,7 @@ class T5(Family):
             x = x + op.linear(op.recall(i, q, c.heads, 1.0), b.cross_attn_o)
             x = x + self._feed_forward(op, self.norm(op, x, b.ffn_norm), b)
         x = self.norm(op, op.rows(x), w.dec_output_norm)
-        if c.scaled if c.scaled is not None else w.output is None:
+        if c.scaled and w.output is None:
             x = op.scale(x, c.width**-0.5)
         return op.linear(x, w.output or w.token_embd)  # [R, V]
 
