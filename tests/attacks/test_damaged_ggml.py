@@ -91,4 +91,4 @@ def test_hostile_numbers_cost_nothing(data, tmp_path):
     largest = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert largest < 16 << 20
-    assert time.process_time() - begin < 3  # traced, so several times slower than it is
+    assert time.process_time() - begin < 10  # no hang

@@ -39,7 +39,7 @@ def test_a_malformed_file_is_refused_with_its_reason(opener, name, says, data, t
     assert str(path) in error.message and error.hint
     assert error.message.isprintable() and len(error.message) < 600 + len(str(path))
     assert error.offset is None or 0 <= error.offset <= len(data)
-    assert seconds < 1
+    assert seconds < 10  # no hang
 
 
 LARGE = ["5 MB of metadata", "10 MB of escaped quotes", "an entry nested a million deep", "a byte order of a megabyte"]

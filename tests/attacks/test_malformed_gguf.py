@@ -46,7 +46,7 @@ def test_a_malformed_file_is_refused_with_place_and_reason(name, says, data, tmp
     assert 0 <= error.offset <= len(data)
     assert error.message.isprintable()
     assert len(error.message) < 500 + len(str(path))
-    assert seconds < 1
+    assert seconds < 10  # no hang
     assert peak < 64e6
 
 

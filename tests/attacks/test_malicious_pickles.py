@@ -76,7 +76,7 @@ def test_a_malicious_pickle_is_refused_by_its_opcode(name, opcode, data):
 def test_a_bomb_takes_little_time_and_memory(name, opcode, data):
     begin = time.process_time()
     refused(data)
-    assert time.process_time() - begin < 1
+    assert time.process_time() - begin < 10  # no hang
     if len(data) > 150_000:
         return  # tracing makes it ten times slower; `benchmarks/fuzz_files.py` looks at these
     tracemalloc.start()
