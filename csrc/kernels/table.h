@@ -10,19 +10,36 @@
 
 namespace furet::FURET_ISA {
 
+// Enough sums that none waits for its last product, few enough that all stay in registers. The weights are read anew in every
+// round, through a pointer that the compiler cannot see through, so that no part of a product moves out of the loop.
 static int64_t spin_int8(int64_t rounds) {
-    alignas(64) static const uint8_t ones[64] = {1, 2, 3, 4, 5, 6, 7, 8};
-    constexpr int chains = kRowVectors == 2 ? 12 : 4;
-    I32 sum[chains];
-    for (int c = 0; c < chains; ++c) sum[c] = splat_int(c);
-    const Bytes w = load_bytes(ones);
-    const int8_t x[4] = {1, -1, 2, -2};
-    for (int64_t i = 0; i < rounds; ++i)
-        for (int c = 0; c < chains; ++c) sum[c] = dot(sum[c], w, x);
+    constexpr int vectors = kRowVectors, tokens = kRowVectors == 2 ? 6 : 3;
+    alignas(64) uint8_t codes[64 * vectors] = {1, 2, 3, 4};
+    int8_t x[4 * tokens] = {1, -1, 2, -2};
+    const uint8_t* at = codes;
+    const int8_t* four = x;
+    asm volatile("" : "+r"(at), "+r"(four) : : "memory");
+    I32 sum[vectors][tokens];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v)
+#pragma GCC unroll 6
+        for (int t = 0; t < tokens; ++t) sum[v][t] = splat_int(0);
+    for (int64_t i = 0; i < rounds; ++i) {
+        asm volatile("" : "+r"(at));
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; ++v) {
+            const Bytes w = load_bytes(at + 64 * v);
+#pragma GCC unroll 6
+            for (int t = 0; t < tokens; ++t) sum[v][t] = dot(sum[v][t], w, four + 4 * t);
+        }
+    }
     int32_t kept = 0;
-    for (int c = 0; c < chains; ++c) kept += sum_lanes(sum[c]);
-    // The sum is used, so the loop stays; it cannot reach this value.
-    return kept == 0x12345679 ? 0 : rounds * chains * 64 * 2;
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v)
+#pragma GCC unroll 6
+        for (int t = 0; t < tokens; ++t) kept += sum_lanes(sum[v][t]);
+    asm volatile("" : : "r"(kept));  // somebody reads it
+    return rounds * vectors * tokens * 64 * 2;
 }
 
 static const Kernels table = {
