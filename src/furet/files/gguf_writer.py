@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | NDArray[Any]"
-Data: TypeAlias = "Buffer | Callable[[], Buffer]"
+Data: TypeAlias = "Buffer | Callable[[], Buffer | Iterator[Buffer]]"
 
 _ELSEWHERE = "free some space, or write elsewhere"
 
@@ -42,7 +42,8 @@ def write_gguf(
 
     metadata   bool, int, float, str, and lists, NumPy arrays or GGUF arrays of these
     tensors    (name, type, shape in numpy order, data): little-endian blocks as an array or bytes, or a
-               function that returns them, called when their turn comes: one tensor at a time is in memory
+               function that returns them, called when their turn comes: one tensor at a time is in memory;
+               or an iterator over parts of whole blocks, of which one at a time is
     types      wire type of scalars where the default is wrong: int is UINT32 when it fits, else INT32, UINT64
                or INT64, and float is FLOAT32; `GGUF.types` of another file keeps that file's types
     alignment  written to general.alignment unless 32, replacing what `metadata` has there
@@ -186,17 +187,24 @@ def _nbytes(name: str, kind: TensorType, shape: Sequence[int]) -> int:
 
 
 def _write_tensor(file: BinaryIO, row: Row, byteorder: ByteOrder) -> None:
+    name, kind, shape, data = row
+    given = data() if callable(data) else data
+    written = 0
+    for part in given if isinstance(given, Iterator) else [given]:
+        raw = _bytes(part)
+        file.write(swapped(kind, raw).data if byteorder == "big" else raw.data)
+        written += raw.nbytes
+    if written != _nbytes(name, kind, shape):
+        wanted = f"{kind.name} {list(shape)} has {_nbytes(name, kind, shape)}"
+        raise BadRequest(f"tensor {name}: {written} bytes given, {wanted}")
+
+
+def _bytes(data: Buffer) -> NDArray[Any]:
     import numpy as np
 
-    name, kind, shape, data = row
-    data = data() if callable(data) else data
     if isinstance(data, np.ndarray):
         data = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
-    raw = np.frombuffer(data, np.uint8)
-    if raw.nbytes != _nbytes(name, kind, shape):
-        wanted = f"{kind.name} {list(shape)} has {_nbytes(name, kind, shape)}"
-        raise BadRequest(f"tensor {name}: {raw.nbytes} bytes given, {wanted}")
-    file.write(swapped(kind, raw).data if byteorder == "big" else raw.data)
+    return np.frombuffer(data, np.uint8)
 
 
 def _write_padding(file: BinaryIO, alignment: int) -> None:
