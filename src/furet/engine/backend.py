@@ -35,6 +35,10 @@ class Cache(Protocol):
         """Forget the tokens from `length` on."""
 
 
+Run = tuple[Sequence[int], Any]
+"""Tokens that a step appends to the cache of one sequence."""
+
+
 class Backend(Protocol):
     """A model that steps; one step at a time.
 
@@ -52,6 +56,9 @@ class Backend(Protocol):
 
     def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
         """Append tokens to a cache; logits of those from `first_row` on go into out. [T] -> [R, V]"""
+
+    def step_together(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
+        """Append to several caches in one step; logits of the last token of each go into out. -> [B, V]"""
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         """Have the encoder read the text that an answer is to; the cache then holds no other tokens."""
@@ -92,6 +99,12 @@ class NativeBackend:
         self._rows.read(tokens)
         places = np.arange(len(tokens), dtype=np.int32)
         self._compiled.program.step(self._pool, places, [(cache, len(tokens))], places[first_row:], out)
+
+    def step_together(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
+        tokens, counts = _joined(runs)
+        self._rows.read(tokens)
+        places = np.arange(len(tokens), dtype=np.int32)
+        self._compiled.program.step(self._pool, places, counts, places[_last_rows(counts)], out)
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         assert self._reader is not None, "only a model with an encoder reads"
@@ -150,6 +163,15 @@ class StepRows:
                 read_row(tensor, self._file, token, row)
 
 
+def _joined(runs: Sequence[Run]) -> tuple[list[int], list[tuple[Any, int]]]:
+    """The tokens of all runs one after another, and how many go to which cache."""
+    return [token for tokens, _ in runs for token in tokens], [(cache, len(tokens)) for tokens, cache in runs]
+
+
+def _last_rows(counts: Sequence[tuple[Any, int]]) -> NDArray[np.intp]:
+    return np.cumsum([count for _, count in counts]) - 1
+
+
 def _leave(name: str, weight: _core.Weight) -> None:
     """Keep a matrix as the file has it."""
 
@@ -175,6 +197,12 @@ class ReferenceBackend:
 
         rows = np.arange(first_row, len(tokens))
         out[:] = step(self._model.forward, self._decode, tokens, [(cache, len(tokens))], rows)
+
+    def step_together(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
+        from furet.ops.reference import step
+
+        tokens, counts = _joined(runs)
+        out[:] = step(self._model.forward, self._decode, tokens, counts, _last_rows(counts))
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         from furet.ops.reference import step

@@ -90,3 +90,16 @@ class Session:
         size = min(self._backend.max_tokens, self._backend.max_rows)
         for at in range(0, len(tokens), size):
             self.extend(tokens[at : at + size], out[at : at + size])
+
+
+def extend_together(sessions: Sequence[Session], tokens: Sequence[int], out: NDArray[np.float32]) -> None:
+    """Append one token to each of several sessions of a model in one step; logits of each into out. [B] -> [B, V]
+
+    The same bits as one after the other, in less time: the weights are read once for all of them.
+    """
+    first = sessions[0]
+    with first._steps:
+        for session, token in zip(sessions, tokens, strict=True):
+            session._tokens[session._cache.length :] = [token]
+        runs = [([token], session._cache) for session, token in zip(sessions, tokens, strict=True)]
+        first._backend.step_together(runs, out)
