@@ -24,6 +24,7 @@ from furet.families import find_family
 from furet.families.fields import Fields
 from furet.families.tensors import applying
 from furet.files.gguf import write_gguf
+from furet.measure.random_blocks import SCALE, set_scales
 
 SIZES = {"L": 2, "C": 64, "H": 4, "K": 2, "F": 96, "V": 97}
 KEYS = {
@@ -36,13 +37,7 @@ KEYS = {
     "V": "vocab_size",
 }
 
-# Where a block keeps its float16 scale, and (where, how large) its minimum for values around zero.
-SCALE = {
-    **dict.fromkeys(["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "IQ4_NL", "IQ4_XS"], 0),
-    **{"Q2_K": 80, "Q3_K": 108, "Q6_K": 208, "TQ1_0": 52, "TQ2_0": 64},
-}
 TYPES = {"F32", "F16", "BF16", "MXFP4", "Q8_K", *SCALE}  # the matrix types that it can make up
-MINIMUM = {"Q4_1": (2, -7.5), "Q5_1": (2, -15.5), "Q2_K": (82, 1.5), "Q4_K": (2, 7.5), "Q5_K": (2, 15.5)}
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
@@ -152,18 +147,10 @@ def random_blocks(name: str, kind: TensorType, shape: tuple[int, ...], seed: int
     if kind == TensorType.Q8_K:
         blocks[:, :4] = np.full((count, 1), 0.01 / np.sqrt(shape[1]), "<f4").view(np.uint8)
         return blocks.reshape(-1)
-    _set_scales(blocks, kind, np.ones(count))
+    set_scales(blocks, kind, np.ones(count))
     size = np.std(quant.decode(kind, blocks.reshape(-1), (count * kind.block,)))
-    _set_scales(blocks, kind, random.uniform(0.7, 1.3, count) / (size * np.sqrt(shape[1])))
+    set_scales(blocks, kind, random.uniform(0.7, 1.3, count) / (size * np.sqrt(shape[1])))
     return blocks.reshape(-1)
-
-
-def _set_scales(blocks: NDArray[np.uint8], kind: TensorType, scales: NDArray[np.float64]) -> None:
-    at = SCALE[kind.name]
-    blocks[:, at : at + 2] = scales.astype("<f2").view(np.uint8).reshape(-1, 2)
-    if kind.name in MINIMUM:
-        at, ratio = MINIMUM[kind.name]
-        blocks[:, at : at + 2] = (ratio * scales).astype("<f2").view(np.uint8).reshape(-1, 2)
 
 
 def _metadata(

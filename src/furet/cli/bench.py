@@ -1,157 +1,174 @@
-"""`furet bench`: speed, and how near it comes to the limits of this machine."""
+"""`furet bench`: speed, how near it comes to the limits of this machine, and what a peer reaches beside it."""
 
 from __future__ import annotations
 
-import random
+import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 from furet.cli import options
-from furet.cli.arguments import Option
+from furet.cli.arguments import Argument, Option
 from furet.cli.terminal import emit_json, note, table
 from furet.errors import BadRequest
 
 if TYPE_CHECKING:
-    from furet.engine.answer import Timings
+    from furet.measure.bench import Wanted
+    from furet.measure.results import Result
 
-_PREFILL = (16, 64, 256)
-_DECODE = 32
-_PROBE_BYTES = 256 << 20
-_PROBE_SECONDS = 0.5
 _HEADER = ("task", "threads", "tokens/s", "reached", "machine", "share")
 
 
 def bench(
-    model: options.ModelArgument = "smollm2",
+    model: Annotated[
+        str | None,
+        Argument("alias, path, hf:org/name[:quant] or pypi:name; default smollm2", metavar="MODEL"),
+    ] = None,
     threads: Annotated[
         list[int] | None, Option("-t", "--threads", help="measure with so many; may be repeated")
     ] = None,
     repeat: Annotated[int, Option("-r", "--repeat", help="take the median of so many runs; default 5")] = 5,
+    prefill: Annotated[
+        list[int] | None, Option("--prefill", help="tokens of a prompt; may be repeated; default 16, 64, 256")
+    ] = None,
+    depth: Annotated[
+        list[int] | None, Option("--depth", help="decode behind so many tokens; may be repeated; default 16")
+    ] = None,
+    sequences: Annotated[
+        list[int] | None, Option("--sequences", help="decode so many sequences together; may be repeated")
+    ] = None,
+    shape: Annotated[
+        str | None,
+        Option("--shape", help="no model, but one of random weights and this shape; `help` lists them", metavar="NAME"),
+    ] = None,
+    type: Annotated[
+        str | None, Option("--type", help="type of its weights, such as q8_0; default q4_k_m", metavar="NAME")
+    ] = None,
+    keep: Annotated[
+        str | None, Option("--keep", help="write the random model there, and leave it there", metavar="FILE")
+    ] = None,
+    peer: Annotated[
+        str | None, Option("--peer", help="measure another engine in turns: llama.cpp", metavar="NAME")
+    ] = None,
+    peer_python: Annotated[
+        str | None,
+        Option("--peer-python", help="interpreter that has llama-cpp-python; default: this one", metavar="PATH"),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Measure prefill and decode speed, and their share of this machine's memory bandwidth and int8 peak.
 
-    Prefill computes 16, 64 and 256 random tokens at once, decode 32 one after the other. A first run of each
-    warms up; the median of the others counts. The bandwidth is what the same threads reach when they only
-    read memory, the peak what the kernels' int8 instructions reach without it. The last line is JSON.
+    Prefill computes a prompt of random tokens at once, decode 32 tokens one after the other. A first run of
+    each warms up; the median of the others counts. The bandwidth is what the same threads reach when they only
+    read memory, the peak what the kernels' int8 instructions reach without it, both looked at between the runs,
+    the best of each taken. The last line is JSON.
+
+    A peer computes the same tokens, run by run in turns with furet, each sleeping while the other works, and
+    with the settings that are best for it.
 
     examples:
       furet bench
       furet bench model.gguf --threads 1 --threads 2
+      furet bench --shape 7b --type q4_k_m
+      furet bench --peer llama.cpp --peer-python ~/peer/bin/python --prefill 256 --prefill 1024 --depth 4096
+      furet bench --sequences 8
     """
-    from furet.engine.plan import Settings
-    from furet.engine.threads import default_threads
+    if shape == "help":
+        print(_shapes())
+        return
+    wanted = _wanted(threads, repeat, prefill, depth, sequences, peer, peer_python)
+    if shape is None and (type or keep):
+        raise BadRequest(f"--{'type' if type else 'keep'}: wanted with --shape alone")
+    if shape is not None and model is not None:
+        raise BadRequest("a model and --shape: wanted one of them")
+    from furet.measure.bench import measure
 
-    if repeat < 1:
-        raise BadRequest(f"repeat: got {repeat}, wanted at least 1")
-    counts = [Settings(threads=count).threads for count in threads or [default_threads()]]
-    path = options.model_file(model)
-    work = _work(path)
-    results: list[dict[str, Any]] = []
-    for count in counts:
-        note(f"measuring with --threads {count}")
-        before, measured = _limits(count), list(_measure(path, count, repeat))
-        # Other work on the machine can only lower what is found: take the better of two looks.
-        bandwidth, peak = map(max, before, _limits(count))
-        for task, tokens, seconds in measured:
-            rates = _rates(task, tokens, seconds, work, (bandwidth, peak))
-            results.append({"task": task, "threads": count, **rates})
+    with _model(model or "smollm2", shape, type or "q4_k_m", keep) as path:
+        found = measure(path, wanted, say=lambda text: note(text))
     if not json:
-        print(table([_row(result) for result in results], _HEADER, right="lrrrrr"))
-    emit_json({"benchmark": "bench", "model": path.name, "results": results}, indent=None)
+        for name, value in found.peer.items():
+            note(f"llama.cpp {name}: {value}")
+        print(_table(found.results))
+    emit_json(found.json(), indent=None)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """Bytes a lone token reads; operations (a multiply and an add are two) of every token, and of the head.
+def _wanted(
+    threads: list[int] | None,
+    repeat: int,
+    prefill: list[int] | None,
+    depth: list[int] | None,
+    sequences: list[int] | None,
+    peer: str | None,
+    peer_python: str | None,
+) -> Wanted:
+    """What was asked for, checked."""
+    from furet.measure.bench import wanted
 
-    A prefill needs the head for its last token only.
-    """
-
-    bytes: int
-    operations: int
-    head: int
-
-
-def _work(path: Path) -> _Work:
-    """Every matrix is read once and used once for each token; of an untied embedding, one row alone.
-
-    Whether it is tied or not, one matrix of the vocabulary remains: the head.
-    """
-    from furet.files.gguf import open_gguf
-
-    with open_gguf(path) as model:
-        tensors = dict(model.tensors)
-    if "output.weight" in tensors:
-        del tensors["token_embd.weight"]
-    operations = {name: 2 * prod(tensor.shape) for name, tensor in tensors.items() if len(tensor.shape) > 1}
-    head = operations.pop("output.weight", 0) or operations.pop("token_embd.weight", 0)
-    return _Work(sum(t.nbytes for t in tensors.values()), sum(operations.values()), head)
-
-
-def _measure(path: Path, threads: int, repeat: int) -> Iterator[tuple[str, int, float]]:
-    """(task, tokens, median seconds) of each task."""
-    from furet import load
-
-    draw = random.Random(0)
-    with load(path, threads=threads, context=max(_PREFILL) + _DECODE + 1) as model:
-
-        def run(tokens: int, answer: int) -> Timings:
-            # Random tokens, new ones every time: a prefix that is held already would not be computed.
-            prompt = [draw.randrange(model.vocab) for _ in range(tokens)]
-            return model.generate(prompt, max_tokens=answer, temperature=0, ignore_eos=True).timings
-
-        for tokens in _PREFILL:
-            times = [run(tokens, 1).prefill_seconds for _ in range(repeat + 1)]
-            yield f"prefill {tokens}", tokens, median(times[1:])
-        times = [run(_PREFILL[0], _DECODE + 1).decode_seconds for _ in range(repeat + 1)]
-        yield f"decode {_DECODE}", _DECODE, median(times[1:])
-
-
-def _limits(threads: int) -> tuple[float, float]:
-    """Bytes and int8 operations per second that so many threads reach on this machine."""
-    from furet import _core
-
-    bandwidth = _core.measure_bandwidth(threads, _PROBE_BYTES, _PROBE_SECONDS)
-    return bandwidth, _core.measure_int8_peak(threads, _PROBE_SECONDS)
-
-
-def _rates(
-    task: str, tokens: int, seconds: float, work: _Work, limits: tuple[float, float]
-) -> dict[str, float]:
-    """Speed, and its share of what binds it: bandwidth for decode, int8 operations for prefill."""
-    bandwidth, peak = limits
-    speed = tokens / seconds
-    if task.startswith("decode"):
-        reached = speed * work.bytes
-        rates = {
-            "bytes_per_second": reached,
-            "machine_bytes_per_second": bandwidth,
-            "bandwidth_share": reached / bandwidth,
-        }
-    else:
-        reached = (tokens * work.operations + work.head) / seconds
-        rates = {
-            "operations_per_second": reached,
-            "machine_operations_per_second": peak,
-            "peak_share": reached / peak,
-        }
-    rates["tokens_per_second"] = speed
-    return {name: round(rate, 4 if rate < 10 else 1) for name, rate in rates.items()}
-
-
-def _row(result: dict[str, Any]) -> tuple[object, ...]:
-    unit = "GB/s" if "bandwidth_share" in result else "Gop/s"
-    name, share = ("bytes", "bandwidth") if unit == "GB/s" else ("operations", "peak")
-    return (
-        result["task"],
-        result["threads"],
-        f"{result['tokens_per_second']:.1f}",
-        f"{result[f'{name}_per_second'] / 1e9:.1f} {unit}",
-        f"{result[f'machine_{name}_per_second'] / 1e9:.1f} {unit}",
-        f"{result[f'{share}_share']:.0%}",
+    return wanted(
+        **options.given(
+            threads=threads,
+            repeat=repeat,
+            prefill=prefill,
+            depths=depth,
+            sequences=sequences,
+            peer=peer,
+            peer_python=peer_python,
+        )
     )
+
+
+@contextlib.contextmanager
+def _model(ref: str, shape: str | None, type: str, keep: str | None) -> Iterator[Path]:
+    """The file of a model, or one of random weights, which is gone afterwards."""
+    if shape is None:
+        yield options.model_file(ref)
+        return
+    from furet.cli.pull import progress_bar
+    from furet.measure.random_model import random_model
+
+    with contextlib.ExitStack() as stack:
+        with progress_bar() as show:
+            label = f"random weights, {shape} {type}"
+            made = random_model(
+                shape, type, Path(keep) if keep else None, lambda done, total: show(label, done, total)
+            )
+            path = stack.enter_context(made)
+        yield path
+
+
+def _shapes() -> str:
+    from furet.measure.shapes import SHAPES
+
+    header = ("shape", "as", "layers", "width", "heads", "of keys", "ffn", "vocabulary")
+    rows = [(name, s.title, s.layers, s.width, s.heads, s.kv_heads, s.ffn, s.vocab) for name, s in SHAPES.items()]
+    return table(rows, header, right="llrrrrrr")
+
+
+def _table(results: list[Result]) -> str:
+    """One line a task; columns of a peer and of sequences together where there is one."""
+    header, right = list(_HEADER), "lrrrrr"
+    rows = [_row(figures) for figures in results]
+    for key, name, shown in (
+        ("peer_tokens_per_second", "llama.cpp", "{:.1f}"),
+        ("ratio", "ratio", "{:.2f}"),
+        ("ratio_to_one", "to one", "{:.2f}"),
+    ):
+        if any(key in figures for figures in results):
+            header.append(name)
+            right += "r"
+            for row, figures in zip(rows, results, strict=True):
+                row.append(shown.format(figures[key]) if key in figures else "")
+    return table(rows, header, right=right)
+
+
+def _row(figures: dict[str, Any]) -> list[object]:
+    unit = "GB/s" if "bandwidth_share" in figures else "Gop/s"
+    name, share = ("bytes", "bandwidth") if unit == "GB/s" else ("operations", "peak")
+    return [
+        figures["task"],
+        figures["threads"],
+        f"{figures['tokens_per_second']:.1f}",
+        f"{figures[f'{name}_per_second'] / 1e9:.1f} {unit}",
+        f"{figures[f'machine_{name}_per_second'] / 1e9:.1f} {unit}",
+        f"{figures[f'{share}_share']:.0%}",
+    ]
