@@ -7,6 +7,8 @@
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace furet {
@@ -31,15 +33,25 @@ std::vector<Feature> features() {
             {"avx512vnni", (bool)__builtin_cpu_supports("avx512vnni")}};
 }
 #elif defined(__aarch64__)
-std::vector<Feature> features() {
 #if defined(__APPLE__)
-    return {{"asimd", true}, {"asimddp", true}};
-#else
-    constexpr unsigned long kAsimd = 1ul << 1, kDotProduct = 1ul << 20;
-    const unsigned long caps = getauxval(AT_HWCAP);
-    return {{"asimd", (caps & kAsimd) != 0}, {"asimddp", (caps & kDotProduct) != 0}};
-#endif
+bool system_has(const char* name) {
+    int value = 0;
+    size_t size = sizeof value;
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
 }
+std::vector<Feature> features() {
+    return {{"asimd", true},
+            {"asimddp", system_has("hw.optional.arm.FEAT_DotProd")},
+            {"i8mm", system_has("hw.optional.arm.FEAT_I8MM")}};
+}
+#else
+std::vector<Feature> features() {
+    // The kernel's names for bits of AT_HWCAP and AT_HWCAP2.
+    constexpr unsigned long kAsimd = 1ul << 1, kDotProduct = 1ul << 20, kMatrixInt8 = 1ul << 13;
+    const unsigned long caps = getauxval(AT_HWCAP), more = getauxval(AT_HWCAP2);
+    return {{"asimd", (caps & kAsimd) != 0}, {"asimddp", (caps & kDotProduct) != 0}, {"i8mm", (more & kMatrixInt8) != 0}};
+}
+#endif
 #else
 std::vector<Feature> features() { return {}; }
 #endif
@@ -64,6 +76,7 @@ std::vector<const Kernels*> available_kernels() {
     if (has_all({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx2", "fma", "f16c"})) out.push_back(&kAvx512);
     if (has_all({"avx2", "fma", "f16c"})) out.push_back(&kAvx2);
 #elif defined(__aarch64__)
+    if (has_all({"asimddp", "i8mm"})) out.push_back(&kI8mm);
     if (has_all({"asimddp"})) out.push_back(&kNeon);
 #endif
     out.push_back(&kPortable);

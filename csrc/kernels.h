@@ -133,6 +133,7 @@ extern const Kernels kAvx2;
 extern const Kernels kAvx512;
 #elif defined(__aarch64__)
 extern const Kernels kNeon;
+extern const Kernels kI8mm;
 #endif
 
 }  // namespace furet

@@ -10,7 +10,11 @@
 
 namespace furet::FURET_ISA {
 
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+constexpr const char* kName = "neon-i8mm";
+#else
 constexpr const char* kName = "neon-dotprod";
+#endif
 constexpr int kRowVectors = 1;
 constexpr int kTokens = 2;          // 2 tokens x 4 registers x 2 accumulators + weights fit in 32 registers
 constexpr int kSignedBias = 0;

@@ -29,8 +29,13 @@ FURET_INLINE F32 zero() { FURET_LANES(F32, 0.0f) }
 FURET_INLINE F32 splat(float x) { FURET_LANES(F32, x) }
 FURET_INLINE F32 load(const float* p) { FURET_LANES(F32, p[i]) }
 FURET_INLINE void store(float* p, F32 a) { std::memcpy(p, a.v, sizeof a.v); }
-// Two roundings: a fused multiply-add without the instruction would be a slow library call.
+// Fused where every processor of the architecture can (AArch64), and then equal to the other instruction sets bit for bit.
+// Elsewhere two roundings: without the instruction it would be a slow library call.
+#if defined(__FP_FAST_FMAF) || defined(__aarch64__)
+FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { FURET_LANES(F32, __builtin_fmaf(a.v[i], b.v[i], c.v[i])) }
+#else
 FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { FURET_LANES(F32, a.v[i] * b.v[i] + c.v[i]) }
+#endif
 FURET_INLINE F32 add(F32 a, F32 b) { FURET_LANES(F32, a.v[i] + b.v[i]) }
 FURET_INLINE F32 sub(F32 a, F32 b) { FURET_LANES(F32, a.v[i] - b.v[i]) }
 FURET_INLINE F32 mul(F32 a, F32 b) { FURET_LANES(F32, a.v[i] * b.v[i]) }

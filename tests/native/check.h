@@ -110,6 +110,7 @@ void test_quantise(const Tables& tables);
 void test_attention(const Tables& tables);
 void test_experts(const Tables& tables);
 void test_recurrent(const Tables& tables);
+void test_equality(const Tables& tables);
 void test_pool();
 void test_program(const Tables& tables);
 void test_refusals();

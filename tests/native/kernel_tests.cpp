@@ -45,6 +45,7 @@ int main(int count, char** argument) {
     timed("attention", [&] { test::test_attention(tables); });
     timed("experts", [&] { test::test_experts(tables); });
     timed("recurrent", [&] { test::test_recurrent(tables); });
+    timed("equality", [&] { test::test_equality(tables); });
     timed("pool", test::test_pool);
     timed("program", [&] { test::test_program(tables); });
     timed("refusals", test::test_refusals);
