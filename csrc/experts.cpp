@@ -154,11 +154,13 @@ void Worker::operate(const ExpertLinear& i, Counter& next) {
     const Buffer& route = at(i.route);
     Scratch& scratch = pool_.scratch(thread_);
     const int64_t of_each = units_of(i, kernels_.row_tile);
-    const int64_t units = of_each * find_experts(route, scratch.experts);
+    const int64_t units = of_each * std::min(route.experts, row_count(route) * route.width);    // the most that can be
     const int64_t grain = std::clamp<int64_t>(units / (pool_.threads() * 8), 1, 64);
     int32_t found = -1;
-    int64_t tokens = 0;
+    int64_t tokens = 0, used = -1;
     share(next, units, grain, [&](int64_t first, int64_t last) {
+        if (used < 0) used = of_each * find_experts(route, scratch.experts);
+        last = std::min(last, used);
         while (first < last) {
             const int32_t expert = scratch.experts[first / of_each];
             const int64_t begin = first % of_each, end = std::min(of_each, begin + last - first);

@@ -31,7 +31,7 @@ std::unique_ptr<Packed> pack(const Weight& w, Pool& pool) {
     std::atomic<int64_t> next{0};
     std::atomic<bool> possible{true};
     const int64_t grain = std::max<int64_t>(1, panels / (pool.threads() * 8));
-    pool.run([&](int thread) {
+    pool.assist([&](int thread) {
         LinearArgs matrix = args;
         for (int64_t first; possible && (first = next.fetch_add(grain)) < panels;)
             for (int64_t p = first; p < std::min(first + grain, panels); ++p) {

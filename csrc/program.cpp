@@ -67,7 +67,7 @@ void Program::add(Instruction instruction) {
     if (auto* route = std::get_if<Route>(&instruction)) buffers_[(size_t)route->out].experts = width(route->scores);
     if (auto* taken = std::get_if<TakeRows>(&instruction)) buffers_[(size_t)taken->out].experts = buffers_[(size_t)taken->x].experts;
     instructions_.push_back(std::move(instruction));
-    next_.reset(new std::atomic<int64_t>[instructions_.size()]);
+    tasks_.emplace_back();
 }
 
 Reader Program::reader_with(const Append& append) const {
@@ -103,9 +103,9 @@ void Program::step(Pool& pool, Step step) {
         check_states(step, instruction, buffers_);
     }
     fill_tables(step);
-    for (size_t i = 0; i < instructions_.size(); ++i) next_[i].store(0, std::memory_order_relaxed);
+    for (Tasks& tasks : tasks_) tasks.next = tasks.done = 0;
     const Kernels& table = kernels();
-    pool.run([&](int thread) { Worker(*this, step, pool, table, thread).run(); });
+    pool.assist([&](int thread) { Worker(*this, step, pool, table, thread).run(); });
     for (const Run& run : step.runs) {
         if (reader_ == Reader::Decoder) run.cache->length += run.count;
         if (reader_ == Reader::Remembering) run.cache->memory_length = run.count;

@@ -1,11 +1,14 @@
 // The program: a flat list of instructions over the buffers of one arena, run for all tokens of a step in one call.
 //
 // Every thread of the pool walks the same list. An instruction is cut into tasks that threads take from a shared counter, so
-// an uneven machine is used evenly; a barrier ends each instruction. Which thread does a task never changes a result.
+// an uneven machine is used evenly; all go on when its tasks are done. Which thread does a task never changes a result.
+//
+// A thread may be late by any time: it then walks through instructions that are done. So nothing of the arena may be read
+// but within a task, and how many tasks there are must follow from the step alone.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -86,7 +89,7 @@ private:
     std::vector<Buffer> buffers_;
     std::vector<RopeTable> tables_;
     std::vector<Instruction> instructions_;
-    std::unique_ptr<std::atomic<int64_t>[]> next_;      // one task counter per instruction
+    std::deque<Tasks> tasks_;           // of each instruction
 };
 
 }  // namespace furet

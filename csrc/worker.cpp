@@ -7,10 +7,8 @@
 namespace furet {
 
 void Worker::run() {
-    for (size_t i = 0; i < program_.instructions_.size(); ++i) {
-        std::visit([&](const auto& instruction) { operate(instruction, program_.next_[i]); }, program_.instructions_[i]);
-        pool_.barrier();
-    }
+    for (size_t i = 0; i < program_.instructions_.size(); ++i)
+        std::visit([&](const auto& instruction) { operate(instruction, program_.tasks_[i]); }, program_.instructions_[i]);
 }
 
 float* Worker::floats(const Buffer& b, int64_t r) const {

@@ -9,13 +9,13 @@ namespace furet {
 
 class Worker {
 public:
-    Worker(const Program& program, const Step& step, Pool& pool, const Kernels& kernels, int thread)
+    Worker(Program& program, const Step& step, Pool& pool, const Kernels& kernels, int thread)
         : program_(program), step_(step), pool_(pool), kernels_(kernels), thread_(thread) {}
     void run();
 
 private:
-    // Each does this thread's share of one instruction; `next` is the instruction's task counter.
-    using Counter = std::atomic<int64_t>;
+    // Each does this thread's share of one instruction; `next` counts the instruction's tasks; it ends when all are done.
+    using Counter = Tasks;
     void operate(const Embed&, Counter& next);
     void operate(const EmbedPositions&, Counter& next);
     void operate(const TakeRows&, Counter& next);
@@ -49,8 +49,7 @@ private:
     int64_t find_tokens(const Buffer& route, int32_t expert, int64_t x_each, Scratch& scratch) const;
     void multiply(const ExpertLinear&, int32_t expert, int64_t tokens, int64_t first, int64_t last);
 
-    // Take tasks [first, last) of `count`, `grain` at a time, until none is left.
-    template <class Task> static void share(Counter& next, int64_t count, int64_t grain, Task task);
+    template <class Task> void share(Counter& next, int64_t count, int64_t grain, Task task);
     template <class Task> void each_row(const Buffer& b, Counter& next, Task task);
     // Row by row and, since a single token is one row, in pieces of columns too: task(row, begin, end).
     template <class Task> void each_piece(const Buffer& b, Counter& next, Task task);
@@ -70,7 +69,7 @@ private:
     Series series(int id, int64_t token) const;
     int64_t floats_between_rows(const Buffer& b) const { return b.kind == Kind::Out ? b.width : b.row_bytes / 4; }
 
-    const Program& program_;
+    Program& program_;
     const Step& step_;
     Pool& pool_;
     const Kernels& kernels_;
@@ -78,11 +77,7 @@ private:
 };
 
 template <class Task> void Worker::share(Counter& next, int64_t count, int64_t grain, Task task) {
-    for (;;) {
-        const int64_t first = next.fetch_add(grain, std::memory_order_relaxed);
-        if (first >= count) return;
-        task(first, std::min(first + grain, count));
-    }
+    pool_.share(thread_, next, count, grain, task);
 }
 
 template <class Task> void Worker::each_row(const Buffer& b, Counter& next, Task task) {
