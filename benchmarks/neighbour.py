@@ -1,6 +1,6 @@
 """What is left of the decode speed when another process spins on one of the cores, for furet and for llama.cpp.
 
-    python benchmarks/neighbour.py MODEL.gguf... [--peer-python VENV/bin/python] [--threads 2] [--repeat 5]
+    python benchmarks/neighbour.py MODEL... [--peer-python VENV/bin/python] [--threads 2] [--repeat 5]
 
 A process of this script's own, bound to the last core that is ours to use, runs an endless loop; everything else is
 left to the system. Engines take turns, and so do the two conditions: alone, beside, alone, beside. Medians, and the
@@ -22,6 +22,8 @@ from statistics import median
 from time import sleep
 from typing import Any
 
+from models import HELP, model_file
+
 from furet.measure.native import Furet
 from furet.measure.peer import LlamaCpp, require_peer
 from furet.measure.tasks import Decode, job
@@ -33,7 +35,7 @@ CONDITIONS = ("alone", "beside")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.gguf")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help=HELP)
     parser.add_argument("--peer-python", help="interpreter with llama-cpp-python; without it furet runs alone")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5)
@@ -42,7 +44,8 @@ def main() -> None:
         require_peer(options.peer_python)
     results = []
     for model in options.models:
-        results.append({"model": model.name, **measure(model, options)})
+        with model_file(model) as path:
+            results.append({"model": path.name, **measure(path, options)})
         for line in lines(results[-1]):
             print(line, flush=True)
     print(json.dumps({"benchmark": "neighbour", "threads": options.threads, "results": results}))

@@ -14,18 +14,20 @@ SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
 
 def byte_vocabulary(size: int) -> dict[str, Any]:
-    """`tokenizer.*` metadata of `size` tokens: the 256 bytes, two merges, three special tokens, and unused ones.
+    """`tokenizer.*` metadata of `size` tokens: the 256 bytes, two merges, three special tokens, and words by number.
+
+    No merge leads to a word, so no text has one; but an answer that is made up of them shows.
 
     size    at least 261
     """
     used = [*map(chr, byte_alphabet()), *(merge.replace(" ", "") for merge in MERGES)]
     first = len(used)
-    unused = [f"<|unused_{number}|>" for number in range(size - first - len(SPECIALS))]
-    types = [TokenType.NORMAL] * first + [TokenType.CONTROL] * len(SPECIALS) + [TokenType.UNUSED] * len(unused)
+    words = [f"w{number}" for number in range(size - first - len(SPECIALS))]
+    types = [TokenType.NORMAL] * first + [TokenType.CONTROL] * len(SPECIALS) + [TokenType.NORMAL] * len(words)
     return {
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "gpt-2",
-        "tokenizer.ggml.tokens": [*used, *SPECIALS, *unused],
+        "tokenizer.ggml.tokens": [*used, *SPECIALS, *words],
         "tokenizer.ggml.token_type": np.array(types, np.int32),
         "tokenizer.ggml.merges": list(MERGES),
         "tokenizer.ggml.bos_token_id": first,
