@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from furet import _core
 from furet.engine.plan import Settings
 from furet.engine.steps import LOGITS_ROWS
 from furet.engine.threads import default_threads
@@ -47,13 +48,16 @@ class Found:
     """What came out. `peer` says how the peer was set up."""
 
     model: str
+    cpu: str
+    isa: str
     results: list[Result]
     peer: dict[str, Any] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """What the last line of the command says."""
         peer = {"peer": {"name": LlamaCpp.name, **self.peer}} if self.peer else {}
-        return {"benchmark": "bench", "model": self.model, **peer, "results": self.results}
+        machine = {"cpu": self.cpu, "isa": self.isa}
+        return {"benchmark": "bench", "model": self.model, **machine, **peer, "results": self.results}
 
 
 def wanted(
@@ -104,7 +108,8 @@ def measure(path: Path, wanted: Wanted, say: Say = lambda text: None) -> Found:
             say(f"measuring with --threads {threads}")
             work = work_of(path, furet.cached_bytes)
             results += _measured(furet, peers, wanted, work, threads, say)
-    return Found(path.name, results, setup)
+    cpu = _core.cpu()
+    return Found(path.name, str(cpu["brand"]), str(cpu["isa"]), results, setup)
 
 
 def _measured(
