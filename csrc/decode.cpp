@@ -18,9 +18,6 @@ constexpr TypeInfo kTypes[] = {
     {Type::MXFP4, 32, 17, Form::Signed, 32},
 };
 
-constexpr int8_t kIQ4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-constexpr int8_t kFP4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
 // 32 nibbles: byte j holds value j low and value j + 16 high.
 void nibbles(const uint8_t* q, int16_t* code, int offset) {
     for (int j = 0; j < 16; ++j) {

@@ -169,7 +169,7 @@ static void unpack_span(const LinearArgs& a, const Span& s, Scratch& scratch) {
             const int64_t first = s.column / a.info->block;
             // A tile may end beyond the last 16 packed rows: read the last ones again.
             PackedRows rows{a.packed + (row < a.rows ? row : (a.rows - 1) / 16 * 16) * a.row_bytes + first * 16 * a.info->bytes};
-            unpack_by_vector(a.info->type, rows, first, s.columns / a.info->block, panel);
+            unpack(a.info->type, rows, first, s.columns / a.info->block, panel);
             continue;
         }
         FileRows rows = file_rows(a, row);
@@ -178,7 +178,7 @@ static void unpack_span(const LinearArgs& a, const Span& s, Scratch& scratch) {
         if (a.info->form == Form::Float)
             unpack_float(*a.info, rows, s.column, s.columns, (float*)scratch.panel + 16 * v * kPanelColumns);
         else
-            unpack(*a.info, rows, s.column, s.columns, panel);
+            unpack(a.info->type, rows, s.column / a.info->block, s.columns / a.info->block, panel);
     }
 }
 
@@ -188,8 +188,8 @@ static bool pack(const LinearArgs& a, int64_t panel, uint8_t* out, Scratch& scra
     Packer packer{file_rows(a, 16 * panel), out};
     packer.from.ahead = a.weight + 16 * (panel + 1) * a.row_bytes;
     for (int64_t column = 0; column < a.columns; column += step)
-        if (!unpack_by_vector(a.info->type, packer, column / step, 1, (PanelBlock*)scratch.panel)) return false;
-    return true;
+        unpack(a.info->type, packer, column / step, 1, (PanelBlock*)scratch.panel);
+    return a.info->form != Form::Float;
 }
 
 static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& scratch) {

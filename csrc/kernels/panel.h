@@ -27,9 +27,20 @@ template <int offset> FURET_INLINE void put(uint8_t* line, Bytes raw, Bytes& sum
     store_bytes(line, offset ? add_byte(raw, kSignedBias - offset) : raw);
 }
 
+FURET_INLINE void add_total(PanelBlock& block, int half, I32 codes) { store(block.total[half], mul(load(block.scale[half]), to_float(codes))); }
+
 template <int offset, int group> FURET_INLINE void put_total(PanelBlock& block, int half, Bytes sum) {
-    const I32 codes = add(sum_bytes(sum), splat_int(-offset * group));
-    store(block.total[half], mul(load(block.scale[half]), to_float(codes)));
+    add_total(block, half, add(sum_bytes(sum), splat_int(-offset * group)));
+}
+
+// Byte n of every lane.
+template <int n> FURET_INLINE I32 byte_of(I32 x) {
+    if constexpr (n == 3) return shift_right<24>(x);
+    else return bit_and(shift_right<8 * n>(x), splat_int(255));
+}
+template <int n> FURET_INLINE I32 signed_byte_of(I32 x) {
+    if constexpr (n == 3) return shift_right_signed<24>(x);
+    else return shift_right_signed<24>(shift_left<24 - 8 * n>(x));
 }
 
 FURET_INLINE void store_pair_of_halves(I32 both, float* low, float* high) {

@@ -1,9 +1,10 @@
-// Where an unpacker reads 16 rows of stored blocks from. All three offer the same three reads, in the units of one block at
+// Where an unpacker reads 16 rows of stored blocks from. All three offer the same four reads, in the units of one block at
 // byte `at` of its row:
 //
 //   rows      16 bytes of each row; out[g] lane r holds bytes 4g .. 4g+3 of row r
 //   halves    a float16 of each row
 //   words     a uint32 of each row
+//   bytes     a byte of each row
 //
 // FileRows reads the file's own layout, row by row. PackedRows reads what Packer wrote: the results of those same reads, in
 // the order in which the unpacker makes them, one after the other. So a packed weight has exactly the bytes of the stored
@@ -35,6 +36,11 @@ struct FileRows {
         for (int r = 0; r < 16; ++r) std::memcpy(&w[r], row[r] + at, 4);
         return load_int(w);
     }
+    FURET_INLINE_MEMBER I32 bytes(int64_t at) {
+        uint8_t b[16];
+        for (int r = 0; r < 16; ++r) b[r] = row[r][at];
+        return load_uint8(b);
+    }
 };
 
 struct PackedRows {
@@ -55,6 +61,11 @@ struct PackedRows {
     FURET_INLINE_MEMBER I32 words(int64_t) {
         const I32 out = load_int((const int32_t*)next);
         next += 64;
+        return out;
+    }
+    FURET_INLINE_MEMBER I32 bytes(int64_t) {
+        const I32 out = load_uint8(next);
+        next += 16;
         return out;
     }
 };
@@ -78,6 +89,11 @@ struct Packer {
         store_int((int32_t*)to, out);
         to += 64;
         return out;
+    }
+    I32 bytes(int64_t at) {
+        for (int r = 0; r < 16; ++r) to[r] = from.row[r][at];
+        to += 16;
+        return splat_int(0);
     }
 };
 

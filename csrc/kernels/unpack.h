@@ -1,6 +1,6 @@
 // Unpack: from 16 rows of stored blocks to a panel (see panel.h).
 //
-// Each unpacker (unpack_*.h) is the portable decoder of decode.cpp, 16 rows at a time; the other types go through that decoder.
+// Each unpacker (unpack_*.h) is the portable decoder of decode.cpp, 16 rows at a time.
 #pragma once
 
 #include <cstdint>
@@ -10,66 +10,39 @@
 #include "source.h"
 #include "unpack_k.h"
 #include "unpack_legacy.h"
+#include "unpack_table.h"
+#include "unpack_ternary.h"
 
 namespace furet::FURET_ISA {
 
-template <Form form, int group> static void fill_totals(PanelBlock& block) {
-    const int8_t ones[4] = {1, 1, 1, 1};
-    for (int half = 0; half < 32 / group; ++half) {
-        I32 sum = splat_int(form == Form::Signed ? -kSignedBias * group : 0);
-        for (int line = 0; line < group / 4; ++line) {
-            const Bytes codes = load_bytes(block.codes[half * (group / 4) + line]);
-            sum = form == Form::Signed ? dot_signed(sum, codes, ones) : dot(sum, codes, ones);
-        }
-        store(block.total[half], mul(load(block.scale[half]), to_float(sum)));
-    }
-}
-
-// Any quantised type, row by row through the portable decoder.
-static void unpack_any(const TypeInfo& info, const FileRows& from, int64_t at, PanelBlock* out) {
-    const int bias = info.form == Form::Signed ? kSignedBias : 0;
-    Codes codes;
-    for (int r = 0; r < 16; ++r) {
-        read_block(info, from.row[r] + at, codes);
-        for (int i = 0; i < info.block; ++i) out[i / 32].codes[i % 32 / 4][4 * r + i % 4] = (uint8_t)(codes.code[i] + bias);
-        for (int g = 0; g < info.block / info.group; ++g) {
-            PanelBlock& block = out[g * info.group / 32];
-            const int slot = g * info.group % 32 / 16;
-            block.scale[slot][r] = codes.scale[g];
-            if (info.form == Form::Minned) block.min[slot][r] = codes.min[g];
-        }
-    }
-    for (int i = 0; i < info.block / 32; ++i) {
-        if (info.form == Form::Signed && info.group == 32) fill_totals<Form::Signed, 32>(out[i]);
-        else if (info.form == Form::Signed) fill_totals<Form::Signed, 16>(out[i]);
-        else if (info.group == 32) fill_totals<Form::Minned, 32>(out[i]);
-        else fill_totals<Form::Minned, 16>(out[i]);
-    }
-}
-
+// Reads through a copy of the source, which can stay in registers: bytes of the panel could be those of `from`.
 template <class Block, class Source> static void unpack_blocks(Source& from, int64_t first, int64_t blocks, PanelBlock* out) {
-    for (int64_t b = 0; b < blocks; ++b) Block::unpack(from, (first + b) * Block::kBytes, out + b * (Block::kColumns / 32));
+    Source reader = from;
+    for (int64_t b = 0; b < blocks; ++b) Block::unpack(reader, (first + b) * Block::kBytes, out + b * (Block::kColumns / 32));
+    from = reader;
 }
 
-// `blocks` blocks from block `first` of 16 rows on. False for a type without a vector unpacker.
-template <class Source> static bool unpack_by_vector(Type type, Source& from, int64_t first, int64_t blocks, PanelBlock* out) {
+// `blocks` blocks from block `first` of 16 rows on.
+template <class Source> static void unpack(Type type, Source& from, int64_t first, int64_t blocks, PanelBlock* out) {
     switch (type) {
-        case Type::Q4_0: return unpack_blocks<Q4_0>(from, first, blocks, out), true;
-        case Type::Q4_1: return unpack_blocks<Q4_1>(from, first, blocks, out), true;
-        case Type::Q5_0: return unpack_blocks<Q5_0>(from, first, blocks, out), true;
-        case Type::Q8_0: return unpack_blocks<Q8_0>(from, first, blocks, out), true;
-        case Type::Q4_K: return unpack_blocks<Q4_K>(from, first, blocks, out), true;
-        case Type::Q5_K: return unpack_blocks<Q5_K>(from, first, blocks, out), true;
-        case Type::Q6_K: return unpack_blocks<Q6_K>(from, first, blocks, out), true;
-        default: return false;
+        case Type::Q4_0: return unpack_blocks<Q4_0>(from, first, blocks, out);
+        case Type::Q4_1: return unpack_blocks<Q4_1>(from, first, blocks, out);
+        case Type::Q5_0: return unpack_blocks<Q5_0>(from, first, blocks, out);
+        case Type::Q5_1: return unpack_blocks<Q5_1>(from, first, blocks, out);
+        case Type::Q8_0: return unpack_blocks<Q8_0>(from, first, blocks, out);
+        case Type::Q2_K: return unpack_blocks<Q2_K>(from, first, blocks, out);
+        case Type::Q3_K: return unpack_blocks<Q3_K>(from, first, blocks, out);
+        case Type::Q4_K: return unpack_blocks<Q4_K>(from, first, blocks, out);
+        case Type::Q5_K: return unpack_blocks<Q5_K>(from, first, blocks, out);
+        case Type::Q6_K: return unpack_blocks<Q6_K>(from, first, blocks, out);
+        case Type::Q8_K: return unpack_blocks<Q8_K>(from, first, blocks, out);
+        case Type::IQ4_NL: return unpack_blocks<IQ4_NL>(from, first, blocks, out);
+        case Type::IQ4_XS: return unpack_blocks<IQ4_XS>(from, first, blocks, out);
+        case Type::MXFP4: return unpack_blocks<MXFP4>(from, first, blocks, out);
+        case Type::TQ1_0: return unpack_blocks<TQ1_0>(from, first, blocks, out);
+        case Type::TQ2_0: return unpack_blocks<TQ2_0>(from, first, blocks, out);
+        case Type::F32: case Type::F16: case Type::BF16: return;
     }
-}
-
-// Columns [column, column + count) of 16 rows as the file has them; both are multiples of the type's block.
-static void unpack(const TypeInfo& info, FileRows& from, int64_t column, int64_t count, PanelBlock* out) {
-    const int64_t first = column / info.block, blocks = count / info.block;
-    if (unpack_by_vector(info.type, from, first, blocks, out)) return;
-    for (int64_t b = 0; b < blocks; ++b) unpack_any(info, from, (first + b) * info.bytes, out + b * (info.block / 32));
 }
 
 // Float weights: out[16 * c + r] is row r, column c.

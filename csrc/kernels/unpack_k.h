@@ -1,14 +1,97 @@
 // Unpackers of the K-quants: blocks of 256, whose groups of 16 or 32 have small integer scales that share one float16.
 #pragma once
 
-#include "panel.h"
+#include "unpack_legacy.h"
 
 namespace furet::FURET_ISA {
 
-template <int shift> FURET_INLINE void store_k_scale(I32 scales, F32 d, I32 mins, F32 dmin, PanelBlock& out) {
-    const I32 byte = splat_int(255);
-    store(out.scale[0], mul(d, to_float(bit_and(shift_right<shift>(scales), byte))));
-    store(out.min[0], mul(dmin, to_float(bit_and(shift_right<shift>(mins), byte))));
+// Groups of 16: those of four groups, which are the bytes of a lane, to two blocks.
+FURET_INLINE void store_signed_scales(F32 d, I32 four, PanelBlock* out) {
+    store(out[0].scale[0], mul(d, to_float(signed_byte_of<0>(four))));
+    store(out[0].scale[1], mul(d, to_float(signed_byte_of<1>(four))));
+    store(out[1].scale[0], mul(d, to_float(signed_byte_of<2>(four))));
+    store(out[1].scale[1], mul(d, to_float(signed_byte_of<3>(four))));
+}
+
+template <int n> FURET_INLINE F32 times_nibble(F32 d, I32 four) { return mul(d, to_float(byte_of<n>(four))); }
+
+struct Q2_K {
+    static constexpr int kBytes = 84, kColumns = 256;
+    FURET_INLINE void store_scales(F32 d, F32 dmin, Bytes four, PanelBlock* out) {
+        const I32 scales = as_int(low_nibbles(four)), mins = as_int(high_nibbles(four));
+        store(out[0].scale[0], times_nibble<0>(d, scales));
+        store(out[0].scale[1], times_nibble<1>(d, scales));
+        store(out[1].scale[0], times_nibble<2>(d, scales));
+        store(out[1].scale[1], times_nibble<3>(d, scales));
+        store(out[0].min[0], times_nibble<0>(dmin, mins));
+        store(out[0].min[1], times_nibble<1>(dmin, mins));
+        store(out[1].min[0], times_nibble<2>(dmin, mins));
+        store(out[1].min[1], times_nibble<3>(dmin, mins));
+    }
+    template <int plane> FURET_INLINE void unpack_plane(const Bytes q[4], int part, PanelBlock& out) {
+        Bytes sum = no_bytes();
+        for (int g = 0; g < 4; ++g) put<0>(out.codes[4 * part + g], shift_and<2 * plane>(q[g], 3), sum);
+        put_total<0, 16>(out, part, sum);
+    }
+    template <class Source> FURET_INLINE void unpack(Source& from, int64_t at, PanelBlock* out) {
+        const I32 both = from.words(at + 80);
+        const F32 d = half_lanes_to_float(bit_and(both, splat_int(0xffff)));
+        const F32 dmin = sub(zero(), half_lanes_to_float(shift_right<16>(both)));
+        Bytes scales[4];
+        from.rows(at, scales);
+        for (int i = 0; i < 4; ++i) store_scales(d, dmin, scales[i], out + 2 * i);
+        for (int half = 0; half < 2; ++half, out += 4)
+            for (int part = 0; part < 2; ++part) {
+                Bytes q[4];
+                from.rows(at + 16 + 32 * half + 16 * part, q);
+                unpack_plane<0>(q, part, out[0]);
+                unpack_plane<1>(q, part, out[1]);
+                unpack_plane<2>(q, part, out[2]);
+                unpack_plane<3>(q, part, out[3]);
+            }
+    }
+};
+
+struct Q3_K {
+    static constexpr int kBytes = 110, kColumns = 256;
+    // The 12 bytes of sixteen 6-bit scales (see decode.cpp).
+    template <class Source> FURET_INLINE void unpack_scales(Source& from, int64_t at, F32 d, PanelBlock* out) {
+        const Bytes a = as_bytes(from.words(at)), b = as_bytes(from.words(at + 4)), high = as_bytes(from.words(at + 8));
+        store_signed_scales(d, as_int(add_byte(bit_or(low_nibbles(a), shift_and<-4>(high, 48)), -32)), out);
+        store_signed_scales(d, as_int(add_byte(bit_or(low_nibbles(b), shift_and<-2>(high, 48)), -32)), out + 2);
+        store_signed_scales(d, as_int(add_byte(bit_or(high_nibbles(a), and_byte(high, 48)), -32)), out + 4);
+        store_signed_scales(d, as_int(add_byte(bit_or(high_nibbles(b), shift_and<2>(high, 48)), -32)), out + 6);
+    }
+    // Block n of 32 columns: its third bits are bit n of every byte.
+    template <int n> FURET_INLINE void unpack_plane(const Bytes q[4], const Bytes third[4], int part, PanelBlock& out) {
+        Bytes sum = no_bytes();
+        for (int g = 0; g < 4; ++g)
+            put<4>(out.codes[4 * part + g], bit_or(shift_and<2 * (n % 4)>(q[g], 3), shift_and<n - 2>(third[g], 4)), sum);
+        put_total<4, 16>(out, part, sum);
+    }
+    template <int half, class Source> FURET_INLINE void unpack_half(Source& from, int64_t at, const Bytes third[8], PanelBlock* out) {
+        for (int part = 0; part < 2; ++part) {
+            Bytes q[4];
+            from.rows(at + 32 + 32 * half + 16 * part, q);
+            unpack_plane<4 * half>(q, third + 4 * part, part, out[4 * half]);
+            unpack_plane<4 * half + 1>(q, third + 4 * part, part, out[4 * half + 1]);
+            unpack_plane<4 * half + 2>(q, third + 4 * part, part, out[4 * half + 2]);
+            unpack_plane<4 * half + 3>(q, third + 4 * part, part, out[4 * half + 3]);
+        }
+    }
+    template <class Source> FURET_INLINE void unpack(Source& from, int64_t at, PanelBlock* out) {
+        unpack_scales(from, at + 96, from.halves(at + 108), out);
+        Bytes third[8];
+        from.rows(at, third);
+        from.rows(at + 16, third + 4);
+        unpack_half<0>(from, at, third, out);
+        unpack_half<1>(from, at, third, out);
+    }
+};
+
+template <int n> FURET_INLINE void store_k_scale(I32 scales, F32 d, I32 mins, F32 dmin, PanelBlock& out) {
+    store(out.scale[0], mul(d, to_float(byte_of<n>(scales))));
+    store(out.min[0], mul(dmin, to_float(byte_of<n>(mins))));
 }
 
 // The 16-byte header of Q4_K and Q5_K: d, dmin and the eight 6-bit pairs (see decode.cpp), for all rows at once.
@@ -22,13 +105,13 @@ template <class Source> FURET_INLINE void unpack_k_scales(Source& from, int64_t 
     const I32 high_scales = as_int(bit_or(and_byte(header[3], 15), shift_and<2>(header[1], 48)));
     const I32 high_mins = as_int(bit_or(shift_and<4>(header[3], 15), shift_and<2>(header[2], 48)));
     store_k_scale<0>(low_scales, d, low_mins, dmin, out[0]);
-    store_k_scale<8>(low_scales, d, low_mins, dmin, out[1]);
-    store_k_scale<16>(low_scales, d, low_mins, dmin, out[2]);
-    store_k_scale<24>(low_scales, d, low_mins, dmin, out[3]);
+    store_k_scale<1>(low_scales, d, low_mins, dmin, out[1]);
+    store_k_scale<2>(low_scales, d, low_mins, dmin, out[2]);
+    store_k_scale<3>(low_scales, d, low_mins, dmin, out[3]);
     store_k_scale<0>(high_scales, d, high_mins, dmin, out[4]);
-    store_k_scale<8>(high_scales, d, high_mins, dmin, out[5]);
-    store_k_scale<16>(high_scales, d, high_mins, dmin, out[6]);
-    store_k_scale<24>(high_scales, d, high_mins, dmin, out[7]);
+    store_k_scale<1>(high_scales, d, high_mins, dmin, out[5]);
+    store_k_scale<2>(high_scales, d, high_mins, dmin, out[6]);
+    store_k_scale<3>(high_scales, d, high_mins, dmin, out[7]);
 }
 
 struct Q4_K {
@@ -83,7 +166,6 @@ struct Q5_K {
 
 struct Q6_K {
     static constexpr int kBytes = 210, kColumns = 256;
-    template <int byte> FURET_INLINE F32 signed_byte(I32 x) { return to_float(shift_right_signed<24>(shift_left<24 - 8 * byte>(x))); }
     template <int quarter> FURET_INLINE void unpack_quarter(const Bytes low[4], const Bytes high[4], int part, PanelBlock& out) {
         Bytes sum = no_bytes();
         for (int g = 0; g < 4; ++g) {
@@ -96,13 +178,7 @@ struct Q6_K {
         const F32 d = from.halves(at + 208);
         Bytes scales[4];
         from.rows(at + 192, scales);
-        for (int i = 0; i < 4; ++i) {
-            const I32 four = as_int(scales[i]);
-            store(out[2 * i].scale[0], mul(d, signed_byte<0>(four)));
-            store(out[2 * i].scale[1], mul(d, signed_byte<1>(four)));
-            store(out[2 * i + 1].scale[0], mul(d, signed_byte<2>(four)));
-            store(out[2 * i + 1].scale[1], mul(d, signed_byte<3>(four)));
-        }
+        for (int i = 0; i < 4; ++i) store_signed_scales(d, as_int(scales[i]), out + 2 * i);
         for (int half = 0; half < 2; ++half, out += 4)
             for (int part = 0; part < 2; ++part) {
                 Bytes low[4], next[4], high[4];
@@ -114,6 +190,21 @@ struct Q6_K {
                 unpack_quarter<2>(low, high, part, out[2]);
                 unpack_quarter<3>(next, high, part, out[3]);
             }
+    }
+};
+
+struct Q8_K {
+    static constexpr int kBytes = 292, kColumns = 256;
+    template <class Source> FURET_INLINE void unpack(Source& from, int64_t at, PanelBlock* out) {
+        const F32 d = as_float(from.words(at));
+        for (int i = 0; i < 8; ++i) {
+            store(out[i].scale[0], d);
+            unpack_bytes(from, at + 4 + 32 * i, out[i]);
+        }
+        // Sums of the codes, which nobody needs here.
+        Bytes unused[4];
+        from.rows(at + 260, unused);
+        from.rows(at + 276, unused);
     }
 };
 

@@ -34,46 +34,56 @@ struct Q4_1 {
     }
 };
 
+// Line g of nibbles with the bits that belong to it.
+template <int offset, int g> FURET_INLINE void put_fifths(PanelBlock& block, const Bytes q[4], I32 fifths, Bytes& sum) {
+    const Bytes nibbles = g < 4 ? low_nibbles(q[g % 4]) : high_nibbles(q[g % 4]);
+    put<offset>(block.codes[g], bit_or(nibbles, fifth_bit<g>(fifths)), sum);
+    if constexpr (g < 7) put_fifths<offset, g + 1>(block, q, fifths, sum);
+    else put_total<offset, 32>(block, 0, sum);
+}
+
 struct Q5_0 {
     static constexpr int kBytes = 22, kColumns = 32;
-    template <int g> FURET_INLINE void line(PanelBlock* out, const Bytes q[4], I32 fifths, Bytes& sum) {
-        const Bytes nibbles = g < 4 ? low_nibbles(q[g % 4]) : high_nibbles(q[g % 4]);
-        put<16>(out->codes[g], bit_or(nibbles, fifth_bit<g>(fifths)), sum);
-    }
     template <class Source> FURET_INLINE void unpack(Source& from, int64_t at, PanelBlock* out) {
         store(out->scale[0], from.halves(at));
         const I32 fifths = from.words(at + 2);
         Bytes q[4], sum = no_bytes();
         from.rows(at + 6, q);
-        line<0>(out, q, fifths, sum);
-        line<1>(out, q, fifths, sum);
-        line<2>(out, q, fifths, sum);
-        line<3>(out, q, fifths, sum);
-        line<4>(out, q, fifths, sum);
-        line<5>(out, q, fifths, sum);
-        line<6>(out, q, fifths, sum);
-        line<7>(out, q, fifths, sum);
-        put_total<16, 32>(*out, 0, sum);
+        put_fifths<16, 0>(*out, q, fifths, sum);
     }
 };
+
+struct Q5_1 {
+    static constexpr int kBytes = 24, kColumns = 32;
+    template <class Source> FURET_INLINE void unpack(Source& from, int64_t at, PanelBlock* out) {
+        store_pair_of_halves(from.words(at), out->scale[0], out->min[0]);
+        const I32 fifths = from.words(at + 4);
+        Bytes q[4], sum = no_bytes();
+        from.rows(at + 8, q);
+        put_fifths<0, 0>(*out, q, fifths, sum);
+    }
+};
+
+// 32 signed bytes.
+template <class Source> FURET_INLINE void unpack_bytes(Source& from, int64_t at, PanelBlock& out) {
+    I32 sum = splat_int(-kSignedBias * 32);
+    for (int part = 0; part < 2; ++part) {
+        Bytes q[4];
+        from.rows(at + 16 * part, q);
+        for (int g = 0; g < 4; ++g) {
+            const Bytes codes = add_byte(q[g], kSignedBias);
+            sum = add_codes(sum, codes);
+            store_bytes(out.codes[4 * part + g], codes);
+        }
+    }
+    add_total(out, 0, sum);
+}
 
 struct Q8_0 {
     static constexpr int kBytes = 34, kColumns = 32;
     template <class Source> FURET_INLINE void unpack(Source& from, int64_t at, PanelBlock* out) {
-        const int8_t ones[4] = {1, 1, 1, 1};
-        const F32 scale = from.halves(at);
-        I32 sum = splat_int(-kSignedBias * 32);
-        for (int part = 0; part < 2; ++part) {
-            Bytes q[4];
-            from.rows(at + 2 + 16 * part, q);
-            for (int g = 0; g < 4; ++g) {
-                const Bytes codes = add_byte(q[g], kSignedBias);
-                sum = dot_signed(sum, codes, ones);
-                store_bytes(out->codes[4 * part + g], codes);
-            }
-        }
-        store(out->scale[0], scale);
-        store(out->total[0], mul(scale, to_float(sum)));
+        store(out->scale[0], from.halves(at));
+        unpack_bytes(from, at + 2, *out);
     }
 };
 

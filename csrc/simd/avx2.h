@@ -49,6 +49,9 @@ FURET_INLINE I32 splat_int(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set
 FURET_INLINE I32 load_int(const int32_t* p) {
     return {_mm256_loadu_si256((const __m256i*)p), _mm256_loadu_si256((const __m256i*)(p + 8))};
 }
+FURET_INLINE I32 load_uint8(const uint8_t* p) {
+    return {_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)), _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)(p + 8)))};
+}
 FURET_INLINE void store_int(int32_t* p, I32 x) {
     _mm256_storeu_si256((__m256i*)p, x.a);
     _mm256_storeu_si256((__m256i*)(p + 8), x.b);
@@ -115,6 +118,19 @@ FURET_INLINE __m256i pair_sums(__m256i unsigned_bytes, __m256i signed_bytes) {
 FURET_INLINE I32 sum_bytes(Bytes x) {
     const __m256i ones = _mm256_set1_epi8(1);
     return {pair_sums(x.a, ones), pair_sums(x.b, ones)};
+}
+FURET_INLINE I32 add_codes(I32 sum, Bytes codes) {
+    const __m256i ones = _mm256_set1_epi8(1);
+    return {_mm256_add_epi32(sum.a, pair_sums(ones, codes.a)), _mm256_add_epi32(sum.b, pair_sums(ones, codes.b))};
+}
+FURET_INLINE Bytes look_up(const uint8_t (&table)[16], Bytes index) {
+    const __m256i both = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)table));
+    return {_mm256_shuffle_epi8(both, index.a), _mm256_shuffle_epi8(both, index.b)};
+}
+FURET_INLINE __m256i at_least(__m256i x, __m256i least) { return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_max_epu8(x, least), x), _mm256_set1_epi8(1)); }
+FURET_INLINE Bytes at_least(Bytes x, uint8_t least) {
+    const __m256i y = _mm256_set1_epi8((char)least);
+    return {at_least(x.a, y), at_least(x.b, y)};
 }
 // Codes up to 31 and |x| <= 127: two products stay below 2^15, so maddubs does not saturate.
 FURET_INLINE I32 dot(I32 sum, Bytes w, const int8_t* x) {

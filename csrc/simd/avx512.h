@@ -45,6 +45,7 @@ FURET_INLINE void store_half(uint16_t* p, F32 a) {
 
 FURET_INLINE I32 splat_int(int32_t x) { return {_mm512_set1_epi32(x)}; }
 FURET_INLINE I32 load_int(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+FURET_INLINE I32 load_uint8(const uint8_t* p) { return {_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p))}; }
 FURET_INLINE void store_int(int32_t* p, I32 a) { _mm512_storeu_si512(p, a.v); }
 FURET_INLINE I32 add(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 FURET_INLINE I32 max(I32 a, I32 b) { return {_mm512_max_epi32(a.v, b.v)}; }
@@ -70,6 +71,16 @@ FURET_INLINE Bytes bit_or(Bytes a, Bytes b) { return {_mm512_or_si512(a.v, b.v)}
 FURET_INLINE Bytes add_bytes(Bytes a, Bytes b) { return {_mm512_add_epi8(a.v, b.v)}; }
 // The sum of each lane's 4 unsigned bytes.
 FURET_INLINE I32 sum_bytes(Bytes a) { return {_mm512_dpbusd_epi32(_mm512_setzero_si512(), a.v, _mm512_set1_epi8(1))}; }
+// sum + each lane's 4 signed codes, as stored: with their bias.
+FURET_INLINE I32 add_codes(I32 sum, Bytes codes) { return {_mm512_dpbusd_epi32(sum.v, codes.v, _mm512_set1_epi8(1))}; }
+// table[index] of every byte; an index is below 16.
+FURET_INLINE Bytes look_up(const uint8_t (&table)[16], Bytes index) {
+    return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)table)), index.v)};
+}
+// 1 where the unsigned byte is `least` or more, else 0.
+FURET_INLINE Bytes at_least(Bytes a, uint8_t least) {
+    return {_mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(a.v, _mm512_set1_epi8((char)least)), _mm512_set1_epi8(1))};
+}
 FURET_INLINE Bytes add_byte(Bytes a, int b) { return {_mm512_add_epi8(a.v, _mm512_set1_epi8((char)b))}; }
 // (byte >> n) & mask, or << for negative n; bits that cross from the neighbouring byte must fall outside the mask.
 template <int n> FURET_INLINE Bytes shift_and(Bytes a, uint8_t mask) {

@@ -53,6 +53,12 @@ FURET_INLINE void store_half(uint16_t* p, F32 a) {
 
 FURET_INLINE I32 splat_int(int32_t x) { FURET_FOUR(I32, vdupq_n_s32(x)) }
 FURET_INLINE I32 load_int(const int32_t* p) { FURET_FOUR(I32, vld1q_s32(p + 4 * i)) }
+FURET_INLINE I32 load_uint8(const uint8_t* p) {
+    const uint8x16_t bytes = vld1q_u8(p);
+    const uint16x8_t low = vmovl_u8(vget_low_u8(bytes)), high = vmovl_u8(vget_high_u8(bytes));
+    const uint32x4_t four[4] = {vmovl_u16(vget_low_u16(low)), vmovl_u16(vget_high_u16(low)), vmovl_u16(vget_low_u16(high)), vmovl_u16(vget_high_u16(high))};
+    FURET_FOUR(I32, vreinterpretq_s32_u32(four[i]))
+}
 FURET_INLINE void store_int(int32_t* p, I32 a) {
     for (int i = 0; i < 4; ++i) vst1q_s32(p + 4 * i, a.v[i]);
 }
@@ -89,6 +95,14 @@ FURET_INLINE Bytes bit_or(Bytes a, Bytes b) { FURET_FOUR(Bytes, vorrq_s8(a.v[i],
 FURET_INLINE Bytes add_bytes(Bytes a, Bytes b) { FURET_FOUR(Bytes, vaddq_s8(a.v[i], b.v[i])) }
 FURET_INLINE I32 sum_bytes(Bytes a) {
     FURET_FOUR(I32, vreinterpretq_s32_u32(vpaddlq_u16(vpaddlq_u8(vreinterpretq_u8_s8(a.v[i])))))
+}
+FURET_INLINE I32 add_codes(I32 sum, Bytes codes) { FURET_FOUR(I32, vdotq_s32(sum.v[i], codes.v[i], vdupq_n_s8(1))) }
+FURET_INLINE Bytes look_up(const uint8_t (&table)[16], Bytes index) {
+    const int8x16_t entries = vld1q_s8((const int8_t*)table);
+    FURET_FOUR(Bytes, vqtbl1q_s8(entries, vreinterpretq_u8_s8(index.v[i])))
+}
+FURET_INLINE Bytes at_least(Bytes a, uint8_t least) {
+    FURET_FOUR(Bytes, vreinterpretq_s8_u8(vandq_u8(vcgeq_u8(vreinterpretq_u8_s8(a.v[i]), vdupq_n_u8(least)), vdupq_n_u8(1))))
 }
 FURET_INLINE Bytes add_byte(Bytes a, int b) { FURET_FOUR(Bytes, vaddq_s8(a.v[i], vdupq_n_s8((int8_t)b))) }
 template <int n> FURET_INLINE Bytes shift_and(Bytes a, uint8_t mask) {

@@ -50,6 +50,7 @@ FURET_INLINE void store_half(uint16_t* p, F32 a) {
 
 FURET_INLINE I32 splat_int(int32_t x) { FURET_LANES(I32, x) }
 FURET_INLINE I32 load_int(const int32_t* p) { FURET_LANES(I32, p[i]) }
+FURET_INLINE I32 load_uint8(const uint8_t* p) { FURET_LANES(I32, p[i]) }
 FURET_INLINE void store_int(int32_t* p, I32 a) { std::memcpy(p, a.v, sizeof a.v); }
 FURET_INLINE I32 add(I32 a, I32 b) { FURET_LANES(I32, a.v[i] + b.v[i]) }
 FURET_INLINE I32 max(I32 a, I32 b) { FURET_LANES(I32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) }
@@ -85,6 +86,12 @@ FURET_INLINE Bytes and_byte(Bytes a, uint8_t mask) { FURET_BYTES(a.v[i] & mask) 
 FURET_INLINE Bytes bit_or(Bytes a, Bytes b) { FURET_BYTES(a.v[i] | b.v[i]) }
 FURET_INLINE Bytes add_bytes(const Bytes& a, const Bytes& b) { FURET_BYTES(a.v[i] + b.v[i]) }
 FURET_INLINE I32 sum_bytes(const Bytes& a) { FURET_LANES(I32, a.v[4 * i] + a.v[4 * i + 1] + a.v[4 * i + 2] + a.v[4 * i + 3]) }
+FURET_INLINE I32 add_codes(I32 sum, const Bytes& a) {
+    for (int i = 0; i < 64; ++i) sum.v[i / 4] += (int8_t)a.v[i];
+    return sum;
+}
+FURET_INLINE Bytes look_up(const uint8_t (&table)[16], const Bytes& index) { FURET_BYTES(table[index.v[i]]) }
+FURET_INLINE Bytes at_least(const Bytes& a, uint8_t least) { FURET_BYTES(a.v[i] >= least) }
 FURET_INLINE Bytes add_byte(Bytes a, int b) { FURET_BYTES(a.v[i] + b) }
 template <int n> FURET_INLINE Bytes shift_and(Bytes a, uint8_t mask) {
     if constexpr (n >= 0) { FURET_BYTES((a.v[i] >> n) & mask) }

@@ -182,6 +182,16 @@ void test_extremes(const Tables& tables, const TypeInfo& info) {
     check_exact(tables, c);
 }
 
+// Every exponent whose outputs are finite, subnormal scales among them.
+void test_exponents(const Tables& tables) {
+    LinearCase c(info_of((int)Type::MXFP4), {240, 32, 2});
+    Random random(5);
+    c.fill_weight(Scales::Ones, random);
+    for (int64_t r = 0; r < c.shape.rows; ++r) c.weight.data()[r * c.row_bytes] = (uint8_t)r;
+    c.fill_codes([&](int64_t, int64_t) { return (int)random.between(-127, 127); }, 0);
+    check_exact(tables, c);
+}
+
 // A file may hold any bits. A row with a scale that is no number gives no number; the others are not disturbed.
 void test_hostile(const Tables& tables, const TypeInfo& info, Random& random) {
     const int64_t columns = std::max(info.block, 64);
@@ -234,6 +244,7 @@ void test_linear(const Tables& tables) {
         test_hostile(tables, info, random);
         test_lost_numbers(tables, info, random);
     }
+    test_exponents(tables);
 }
 
 }  // namespace test
