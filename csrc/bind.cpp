@@ -74,17 +74,15 @@ struct PyWeight {
         view = {&info, data->data(), nullptr, rows, columns, row_bytes, matrices};
     }
 
-    bool pack(furet::Pool& pool) {
-        if (packed) return true;
+    void pack(furet::Pool& pool) {
+        if (packed) return;
         {
             nb::gil_scoped_release release;
             packed = furet::pack(view, pool);
         }
-        if (!packed) return false;
         view.packed = packed->data();
         view.data = nullptr;
         data.reset();
-        return true;
     }
 };
 

@@ -47,6 +47,8 @@ struct LinearArgs {
     const int32_t* y_rows = nullptr;
 };
 
+inline int64_t row_of(const int32_t* rows, int64_t token) { return rows ? rows[token] : token; }
+
 // What else a score is made of besides scale * q . k.
 struct ScoreArgs {
     float scale;
@@ -89,8 +91,8 @@ struct Kernels {
     // Rows [unit * row_tile, (unit + 1) * row_tile) of y = x W^T (+ bias) (+ residual), for units first <= unit < last.
     void (*linear)(const LinearArgs&, int64_t first, int64_t last, Scratch&);
     // Rows [16 * panel, 16 * panel + 16) of args.weight in the order in which `linear` reads them fastest: 16 * row_bytes
-    // bytes. False for a type that has no such form. Rows past the end repeat the last.
-    bool (*pack)(const LinearArgs&, int64_t panel, uint8_t* out, Scratch&);
+    // bytes. Rows past the end repeat the last.
+    void (*pack)(const LinearArgs&, int64_t panel, uint8_t* out, Scratch&);
     void (*quantise)(const float* x, int64_t width, uint8_t* out);
     // x / sqrt(mean(x^2) + eps) * weight for each group of `group` values of a row.
     void (*rms_norm)(const float* x, const float* weight, int64_t group, int64_t width, float eps, RowOut out);

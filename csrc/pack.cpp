@@ -26,20 +26,18 @@ std::unique_ptr<Packed> pack(const Weight& w, Pool& pool) {
     args.row_bytes = w.row_bytes;
     args.rows = w.rows;
     args.columns = w.columns;
-    if (w.info->form == Form::Float) return nullptr;
     auto out = std::make_unique<Packed>((size_t)(panels * 16 * w.row_bytes));
     std::atomic<int64_t> next{0};
-    std::atomic<bool> possible{true};
     const int64_t grain = std::max<int64_t>(1, panels / (pool.threads() * 8));
     pool.assist([&](int thread) {
         LinearArgs matrix = args;
-        for (int64_t first; possible && (first = next.fetch_add(grain)) < panels;)
+        for (int64_t first; (first = next.fetch_add(grain)) < panels;)
             for (int64_t p = first; p < std::min(first + grain, panels); ++p) {
                 matrix.weight = w.data + p / of_each * w.rows * w.row_bytes;
-                if (!kernels().pack(matrix, p % of_each, out->data() + p * 16 * w.row_bytes, pool.scratch(thread))) possible = false;
+                kernels().pack(matrix, p % of_each, out->data() + p * 16 * w.row_bytes, pool.scratch(thread));
             }
     });
-    return possible ? std::move(out) : nullptr;
+    return out;
 }
 
 }  // namespace furet

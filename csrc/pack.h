@@ -24,7 +24,6 @@ private:
     uint8_t* data_;
 };
 
-// nullptr for a type that has no packed form.
 std::unique_ptr<Packed> pack(const Weight& weight, Pool& pool);
 
 }  // namespace furet

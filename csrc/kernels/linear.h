@@ -14,6 +14,7 @@
 
 #include "../activations.h"
 #include "../kernels.h"
+#include "linear_float.h"
 #include "unpack.h"
 
 namespace furet::FURET_ISA {
@@ -74,29 +75,12 @@ static void multiply_quantised(const Scratch& scratch, int64_t blocks, const uin
     y = sum;
 }
 
-template <int RV, int NT>
-static void multiply_float(const Scratch& scratch, int64_t columns, const uint8_t* const (&x)[NT], int64_t first, Tile<RV, NT>& y) {
-    const float* panel = (const float*)scratch.panel;
-    Tile<RV, NT> sum = y;
-    for (int64_t c = 0; c < columns; ++c) {
-        F32 w[RV];
-        for (int v = 0; v < RV; ++v) w[v] = load(panel + 16 * (v * kPanelColumns + c));
-        for (int t = 0; t < NT; ++t) {
-            const F32 xc = splat(((const float*)x[t])[first + c]);
-            for (int v = 0; v < RV; ++v) sum.sum[v][t] = fma(w[v], xc, sum.sum[v][t]);
-        }
-    }
-    y = sum;
-}
-
 // The part of a LinearArgs that one call of the inner kernel sees.
 struct Span {
     int64_t row, rows;          // weight rows of this tile
     int64_t column, columns;    // columns of this panel
     bool first, last;           // panel of the row
 };
-
-FURET_INLINE int64_t row_of(const int32_t* rows, int64_t token) { return rows ? rows[token] : token; }
 
 template <int RV, int NT>
 static void finish(const LinearArgs& a, const Span& s, int64_t token, const Tile<RV, NT>& y) {
@@ -133,9 +117,7 @@ template <int RV, int NT> static void multiply_tokens(const LinearArgs& a, const
     const uint8_t* x[NT];
     for (int t = 0; t < NT; ++t) x[t] = a.x + row_of(a.x_rows, token + t) * a.x_stride;
     const int64_t blocks = s.columns / 32, first = s.column / 32;
-    if (a.info->form == Form::Float)
-        multiply_float<RV, NT>(scratch, s.columns, x, s.column, y);
-    else if (a.info->form == Form::Signed && a.info->group == 32)
+    if (a.info->form == Form::Signed && a.info->group == 32)
         multiply_quantised<Form::Signed, 32, RV, NT>(scratch, blocks, x, a.columns, first, y);
     else if (a.info->form == Form::Signed)
         multiply_quantised<Form::Signed, 16, RV, NT>(scratch, blocks, x, a.columns, first, y);
@@ -153,14 +135,6 @@ template <int NT> static void multiply_rest(const LinearArgs& a, const Span& s, 
     if constexpr (NT > 1) multiply_rest<NT - 1>(a, s, token, scratch);
 }
 
-// 16 rows from `row` on; rows past the end repeat the last one, and their results are not stored.
-static FileRows file_rows(const LinearArgs& a, int64_t row) {
-    FileRows out;
-    for (int r = 0; r < 16; ++r) out.row[r] = a.weight + (row + r < a.rows ? row + r : a.rows - 1) * a.row_bytes;
-    out.ahead = a.weight;
-    return out;
-}
-
 static void unpack_span(const LinearArgs& a, const Span& s, Scratch& scratch) {
     for (int v = 0; v < kRowVectors; ++v) {
         const int64_t row = s.row + 16 * v;
@@ -175,21 +149,27 @@ static void unpack_span(const LinearArgs& a, const Span& s, Scratch& scratch) {
         FileRows rows = file_rows(a, row);
         // Fetch the place in the next tile that corresponds to this one in its own.
         rows.ahead += (s.row + kRowTile) * a.row_bytes + (kRowTile * s.column + 16 * v * s.columns) * a.row_bytes / a.columns;
-        if (a.info->form == Form::Float)
-            unpack_float(*a.info, rows, s.column, s.columns, (float*)scratch.panel + 16 * v * kPanelColumns);
-        else
-            unpack(a.info->type, rows, s.column / a.info->block, s.columns / a.info->block, panel);
+        unpack(a.info->type, rows, s.column / a.info->block, s.columns / a.info->block, panel);
     }
 }
 
-// Rows [16 * panel, 16 * panel + 16) of a weight to their packed form, 16 * row_bytes bytes. False if the type has none.
-static bool pack(const LinearArgs& a, int64_t panel, uint8_t* out, Scratch& scratch) {
-    const int64_t step = a.info->block == 256 ? 256 : 32;
-    Packer packer{file_rows(a, 16 * panel), out};
+// Rows [16 * panel, 16 * panel + 16) of a weight to their packed form, 16 * row_bytes bytes.
+static void pack(const LinearArgs& a, int64_t panel, uint8_t* out, Scratch& scratch) {
+    const FileRows rows = file_rows(a, 16 * panel);
+    if (a.info->form == Form::Float) return pack_floats(rows, a.columns, a.info->bytes, out);
+    Packer packer{rows, out};
     packer.from.ahead = a.weight + 16 * (panel + 1) * a.row_bytes;
-    for (int64_t column = 0; column < a.columns; column += step)
-        unpack(a.info->type, packer, column / step, 1, (PanelBlock*)scratch.panel);
-    return a.info->form != Form::Float;
+    for (int64_t block = 0; block < a.columns / a.info->block; ++block) unpack(a.info->type, packer, block, 1, (PanelBlock*)scratch.panel);
+}
+
+// A tile of a float weight.
+static void linear_float(const LinearArgs& a, const Span& s, Scratch& scratch) {
+    sum_floats(a, s.row, scratch);
+    for (int64_t token = 0; token < a.tokens; ++token) {
+        Tile<kRowVectors, 1> y;
+        for (int v = 0; v < kRowVectors; ++v) y.sum[v][0] = load(scratch.sums + token * kRowTile + 16 * v);
+        finish(a, s, token, y);
+    }
 }
 
 static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& scratch) {
@@ -199,6 +179,10 @@ static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& sc
         Span s{};
         s.row = unit * kRowTile;
         s.rows = a.rows - s.row < kRowTile ? a.rows - s.row : kRowTile;
+        if (a.info->form == Form::Float) {
+            linear_float(a, s, scratch);
+            continue;
+        }
         for (s.column = 0; s.column < a.columns; s.column += step) {
             s.columns = a.columns - s.column < step ? a.columns - s.column : step;
             s.first = s.column == 0;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "../half.h"
+#include "../kernels.h"
 
 namespace furet::FURET_ISA {
 
@@ -42,6 +43,14 @@ struct FileRows {
         return load_uint8(b);
     }
 };
+
+// 16 rows from `row` on; rows past the end repeat the last one, and their results are not stored.
+static FileRows file_rows(const LinearArgs& a, int64_t row) {
+    FileRows out;
+    for (int r = 0; r < 16; ++r) out.row[r] = a.weight + (row + r < a.rows ? row + r : a.rows - 1) * a.row_bytes;
+    out.ahead = a.weight;
+    return out;
+}
 
 struct PackedRows {
     const uint8_t* next;

@@ -45,28 +45,4 @@ template <class Source> static void unpack(Type type, Source& from, int64_t firs
     }
 }
 
-// Float weights: out[16 * c + r] is row r, column c.
-static void unpack_float(const TypeInfo& info, FileRows& from, int64_t column, int64_t count, float* out) {
-    const int size = info.bytes, step = 16 / size;
-    int64_t c = 0;
-    for (; c + step <= count; c += step) {
-        Bytes q[4];
-        from.rows((column + c) * size, q);
-        for (int g = 0; g < 4; ++g) {
-            const I32 w = as_int(q[g]);
-            float* to = out + 16 * (c + g * step / 4);
-            if (info.type == Type::F32) {
-                store(to, as_float(w));
-            } else if (info.type == Type::BF16) {
-                store(to, as_float(shift_left<16>(w)));
-                store(to + 16, as_float(bit_and(w, splat_int((int32_t)0xffff0000))));
-            } else {
-                store_pair_of_halves(w, to, to + 16);
-            }
-        }
-    }
-    for (; c < count; ++c)
-        for (int r = 0; r < 16; ++r) decode_row(info, from.row[r] + (column + c) * size, 1, out + 16 * c + r);
-}
-
 }  // namespace furet::FURET_ISA

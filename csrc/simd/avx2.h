@@ -40,6 +40,10 @@ FURET_INLINE F32 where_less(F32 x, F32 y, F32 yes, F32 no) {
 FURET_INLINE F32 load_half(const uint16_t* p) {
     return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)), _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(p + 8)))};
 }
+FURET_INLINE __m256 widen_bfloats(const uint16_t* p) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)), 16));
+}
+FURET_INLINE F32 load_bfloat(const uint16_t* p) { return {widen_bfloats(p), widen_bfloats(p + 8)}; }
 FURET_INLINE void store_half(uint16_t* p, F32 x) {
     _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
     _mm_storeu_si128((__m128i*)(p + 8), _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));

@@ -47,6 +47,7 @@ FURET_INLINE F32 where_less(F32 a, F32 b, F32 x, F32 y) {
 FURET_INLINE F32 load_half(const uint16_t* p) {
     FURET_FOUR(F32, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))))
 }
+FURET_INLINE F32 load_bfloat(const uint16_t* p) { FURET_FOUR(F32, vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16))) }
 FURET_INLINE void store_half(uint16_t* p, F32 a) {
     for (int i = 0; i < 4; ++i) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
 }

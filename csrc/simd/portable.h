@@ -44,6 +44,7 @@ FURET_INLINE F32 max(F32 a, F32 b) { FURET_LANES(F32, a.v[i] > b.v[i] ? a.v[i] :
 FURET_INLINE F32 min(F32 a, F32 b) { FURET_LANES(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) }
 FURET_INLINE F32 where_less(F32 a, F32 b, F32 x, F32 y) { FURET_LANES(F32, a.v[i] < b.v[i] ? x.v[i] : y.v[i]) }
 FURET_INLINE F32 load_half(const uint16_t* p) { FURET_LANES(F32, half_to_float(p[i])) }
+FURET_INLINE F32 load_bfloat(const uint16_t* p) { FURET_LANES(F32, bfloat_to_float(p[i])) }
 FURET_INLINE void store_half(uint16_t* p, F32 a) {
     for (int i = 0; i < 16; ++i) p[i] = float_to_half(a.v[i]);
 }

@@ -52,11 +52,11 @@ class Weight:
     def __init__(
         self, data: NDArray[np.uint8], type: int, rows: int, columns: int, matrices: int = 1
     ) -> None: ...
-    def pack(self, pool: Pool) -> bool:
+    def pack(self, pool: Pool) -> None:
         """Copy the weight into the order in which `linear` reads it fastest and let go of `data`.
 
-        Results do not change. It takes the bytes of the stored rows, those of a matrix rounded up to 16. False for
-        a type that has no such form; nothing changes then. A weight must be packed before a program uses it.
+        Results do not change. It takes the bytes of the stored rows, those of a matrix rounded up to 16. A
+        weight must be packed before a program uses it.
         """
     @property
     def rows(self) -> int: ...

@@ -113,7 +113,7 @@ struct TinyExperts {
     TinyExperts(Type type, int64_t used, bool packed, bool dispatched) : packed(packed) {
         const bool floats = type_info((int)type)->form == Form::Float;
         const int x = buffer(kWidth, Kind::F32), scores = buffer(kExperts, Kind::F32), chosen = buffer(used, Kind::Route);
-        program.add(Embed{weight(Type::F32, kVocabulary, kWidth), x});
+        program.add(Embed{stored(Type::F32, kVocabulary, kWidth), x});
         program.add(Linear{x, {weight(Type::F32, kExperts, kWidth)}, {Floats()}, {scores}, -1});
         program.add(Route{scores, true, chosen});
         int input = x;
@@ -138,19 +138,21 @@ struct TinyExperts {
         return id;
     }
 
-    Weight weight(Type type, int64_t rows, int64_t columns, int64_t matrices = 1) {
+    Weight stored(Type type, int64_t rows, int64_t columns, int64_t matrices = 1) {
         const TypeInfo& info = *type_info((int)type);
         const int64_t row_bytes = columns / info.block * info.bytes;
         bytes.push_back(std::make_unique<OddBytes>(matrices * rows * row_bytes));
         fill_blocks(info, bytes.back()->data(), matrices * rows * columns / info.block, Scales::Ordinary, random);
-        Weight out{&info, bytes.back()->data(), nullptr, rows, columns, row_bytes, matrices};
+        return {&info, bytes.back()->data(), nullptr, rows, columns, row_bytes, matrices};
+    }
+
+    Weight weight(Type type, int64_t rows, int64_t columns, int64_t matrices = 1) {
+        Weight out = stored(type, rows, columns, matrices);
         if (!packed) return out;
         Pool pool(2);
-        if (auto rearranged = pack(out, pool)) {
-            out.packed = rearranged->data();
-            out.data = nullptr;
-            packs.push_back(std::move(rearranged));
-        }
+        packs.push_back(pack(out, pool));
+        out.packed = packs.back()->data();
+        out.data = nullptr;
         return out;
     }
 

@@ -36,7 +36,7 @@ private:
 };
 
 int64_t units(const furet::Kernels& table, int64_t rows);
-// The rows of `c` in packed form, or nothing if `table` has none for the type.
+// The rows of `c` in packed form.
 std::unique_ptr<uint8_t[]> packed(const furet::Kernels& table, const LinearCase& c);
 // All of args in one call, with dirty working memory.
 void run_linear(const furet::Kernels& table, const furet::LinearArgs& args);

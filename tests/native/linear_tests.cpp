@@ -67,8 +67,6 @@ void check_split(const Kernels& table, const LinearCase& c, const float* y) {
 
 void check_packed(const Kernels& table, const LinearCase& c, const float* y) {
     const auto rows = packed(table, c), portable = packed(kPortable, c);
-    CHECK((rows != nullptr) == (portable != nullptr));
-    if (!rows || !portable) return;
     CHECK(same_bits(rows.get(), portable.get(), (c.shape.rows + 15) / 16 * 16 * c.row_bytes));
     for (int64_t tokens : {(int64_t)1, c.shape.tokens}) {
         auto part = exact<float>(tokens * c.shape.rows);

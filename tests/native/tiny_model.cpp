@@ -70,11 +70,9 @@ Weight TinyModel::weight(Type type, int64_t rows, int64_t columns) {
     Weight out{&info, bytes_.back()->data(), nullptr, rows, columns, row_bytes};
     if (!packed_) return out;
     Pool pool(2);
-    if (auto rearranged = pack(out, pool)) {
-        out.packed = rearranged->data();
-        out.data = nullptr;
-        packs_.push_back(std::move(rearranged));
-    }
+    packs_.push_back(pack(out, pool));
+    out.packed = packs_.back()->data();
+    out.data = nullptr;
     return out;
 }
 

@@ -128,8 +128,8 @@ class NativeBackend:
         )
 
     def _pack(self, name: str, weight: _core.Weight) -> None:
-        if weight.pack(self._pool):
-            self._file.release(name)
+        weight.pack(self._pool)
+        self._file.release(name)
 
 
 class StepRows:
