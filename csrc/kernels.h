@@ -14,7 +14,7 @@ struct RowOut {
     uint8_t* q8;
 };
 
-constexpr int kPanelColumns = 512;                 // columns of weights that are unpacked at a time
+constexpr int kPanelColumns = 256;                 // columns of weights that are unpacked at a time
 constexpr int kMaxTokens = 1024;                   // tokens of one step
 constexpr int kHeadLimit = 512;                    // widest attention head
 constexpr int kMaxExperts = 1024;                  // experts of one layer

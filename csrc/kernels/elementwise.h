@@ -9,8 +9,8 @@
 
 namespace furet::FURET_ISA {
 
-// Block `b` of a q8 row of `width` from 32 floats (see activations.h). A NaN or infinity makes `mid` NaN, so it is not lost.
-FURET_INLINE void quantise_block(F32 x0, F32 x1, uint8_t* row, int64_t width, int64_t b) {
+// A block of a q8 row from 32 floats (see activations.h). A NaN or infinity makes `mid` NaN, so it is not lost.
+FURET_INLINE void quantise_block(F32 x0, F32 x1, Q8Block& out) {
     const float highest = max_lanes(max(x0, x1)), lowest = -max_lanes(max(sub(zero(), x0), sub(zero(), x1)));
     const float sum = sum_lanes(x0) + sum_lanes(x1);
     const float mid = 0.5f * highest + 0.5f * lowest + (sum - sum);
@@ -20,28 +20,27 @@ FURET_INLINE void quantise_block(F32 x0, F32 x1, uint8_t* row, int64_t width, in
     const F32 limit = splat(127.0f), floor = splat(-127.0f);
     const I32 q0 = to_int_nearest(max(min(mul(sub(x0, splat(mid)), factor), limit), floor));
     const I32 q1 = to_int_nearest(max(min(mul(sub(x1, splat(mid)), factor), limit), floor));
-    Q8Row out(row, width, b);
-    store_int8((int8_t*)out.code, q0);
-    store_int8((int8_t*)out.code + 16, q1);
+    store_int8(out.code, q0);
+    store_int8(out.code + 16, q1);
     const int32_t codes0 = sum_lanes(q0), codes1 = sum_lanes(q1);
-    ((float*)out.scale)[0] = scale;
-    ((float*)out.mid)[0] = mid;
-    ((float*)out.sum32)[0] = scale * (float)(codes0 + codes1) + 32.0f * mid;
-    ((float*)out.sum16)[0] = scale * (float)codes0 + 16.0f * mid;
-    ((float*)out.sum16)[1] = scale * (float)codes1 + 16.0f * mid;
-    ((int32_t*)out.bias32)[0] = -128 * (codes0 + codes1);
-    ((int32_t*)out.bias16)[0] = -128 * codes0;
-    ((int32_t*)out.bias16)[1] = -128 * codes1;
+    out.scale = scale;
+    out.mid = mid;
+    out.sum = scale * (float)(codes0 + codes1) + 32.0f * mid;
+    out.bias = -128 * (codes0 + codes1);
+    out.half_sum[0] = scale * (float)codes0 + 16.0f * mid;
+    out.half_sum[1] = scale * (float)codes1 + 16.0f * mid;
+    out.half_bias[0] = -128 * codes0;
+    out.half_bias[1] = -128 * codes1;
 }
 
 static void quantise(const float* x, int64_t width, uint8_t* out) {
-    for (int64_t b = 0; b < width / 32; ++b) quantise_block(load(x + 32 * b), load(x + 32 * b + 16), out, width, b);
+    for (int64_t b = 0; b < width / 32; ++b) quantise_block(load(x + 32 * b), load(x + 32 * b + 16), ((Q8Block*)out)[b]);
 }
 
 // Apply f(F32 x, offset) -> F32 over [begin, end) of a row and write floats or q8 blocks.
 template <class Function> FURET_INLINE void emit(int64_t begin, int64_t end, int64_t width, RowOut out, Function f) {
     if (out.q8) {
-        for (int64_t i = begin; i < end; i += 32) quantise_block(f(i), f(i + 16), out.q8, width, i / 32);
+        for (int64_t i = begin; i < end; i += 32) quantise_block(f(i), f(i + 16), ((Q8Block*)out.q8)[i / 32]);
         return;
     }
     int64_t i = begin;

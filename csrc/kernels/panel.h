@@ -11,8 +11,8 @@ namespace furet::FURET_ISA {
 
 struct PanelBlock {
     uint8_t codes[8][64];
+    float total[16];            // sum of scale * code over all 32 columns
     float scale[2][16];         // of each half; [0] serves all 32 columns when the group is 32
-    float total[2][16];         // scale * sum of the codes
     float min[2][16];
 };
 
@@ -27,7 +27,11 @@ template <int offset> FURET_INLINE void put(uint8_t* line, Bytes raw, Bytes& sum
     store_bytes(line, offset ? add_byte(raw, kSignedBias - offset) : raw);
 }
 
-FURET_INLINE void add_total(PanelBlock& block, int half, I32 codes) { store(block.total[half], mul(load(block.scale[half]), to_float(codes))); }
+// `codes` is the sum of a group's codes, whose scale is there already; half 0 comes before half 1.
+FURET_INLINE void add_total(PanelBlock& block, int half, I32 codes) {
+    const F32 scale = load(block.scale[half]), sum = to_float(codes);
+    store(block.total, half ? fma(scale, sum, load(block.total)) : mul(scale, sum));
+}
 
 template <int offset, int group> FURET_INLINE void put_total(PanelBlock& block, int half, Bytes sum) {
     add_total(block, half, add(sum_bytes(sum), splat_int(-offset * group)));

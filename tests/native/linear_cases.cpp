@@ -33,20 +33,20 @@ void LinearCase::fill_codes(const std::function<int(int64_t, int64_t)>& code, in
             continue;
         }
         for (int64_t b = 0; b < shape.columns / 32; ++b) {
-            const Q8Row row(start, shape.columns, b);
+            Q8Block& block = ((Q8Block*)start)[b];
             int half[2] = {};
             for (int i = 0; i < 32; ++i) {
                 const int value = code(t, 32 * b + i);
-                ((int8_t*)row.code)[i] = (int8_t)value;
+                block.code[i] = (int8_t)value;
                 half[i / 16] += value;
             }
-            *(float*)row.scale = 1;
-            *(float*)row.mid = (float)mid;
-            *(float*)row.sum32 = (float)(half[0] + half[1] + 32 * mid);
-            *(int32_t*)row.bias32 = -128 * (half[0] + half[1]);
+            block.scale = 1;
+            block.mid = (float)mid;
+            block.sum = (float)(half[0] + half[1] + 32 * mid);
+            block.bias = -128 * (half[0] + half[1]);
             for (int h = 0; h < 2; ++h) {
-                ((float*)row.sum16)[h] = (float)(half[h] + 16 * mid);
-                ((int32_t*)row.bias16)[h] = -128 * half[h];
+                block.half_sum[h] = (float)(half[h] + 16 * mid);
+                block.half_bias[h] = -128 * half[h];
             }
         }
     }
@@ -77,7 +77,7 @@ Output LinearCase::output(int64_t token, int64_t row) const {
     for (int64_t c = 0; c < shape.columns; c += info.group) {
         const int64_t inside = c % info.block;
         if (inside == 0) read_block(info, weight.data() + row * row_bytes + c / info.block * info.bytes, codes);
-        const Q8Row block(x.get() + token * x_stride, shape.columns, c / 32);
+        const Q8Block& block = ((const Q8Block*)(x.get() + token * x_stride))[c / 32];
         const int8_t* code = block.code + c % 32;
         int64_t products = 0, total = 0;
         for (int i = 0; i < info.group; ++i) {
@@ -85,10 +85,10 @@ Output LinearCase::output(int64_t token, int64_t row) const {
             total += codes.code[inside + i];
         }
         const int64_t g = inside / info.group;
-        add((double)products * codes.scale[g] * block.scale[0]);
-        add((double)total * codes.scale[g] * block.mid[0]);
+        add((double)products * codes.scale[g] * block.scale);
+        add((double)total * codes.scale[g] * block.mid);
         // A min meets the stored sum of the values.
-        if (info.form == Form::Minned) add((double)codes.min[g] * (info.group == 32 ? block.sum32[0] : block.sum16[c % 32 / 16]));
+        if (info.form == Form::Minned) add((double)codes.min[g] * (info.group == 32 ? block.sum : block.half_sum[c % 32 / 16]));
     }
     return out;
 }

@@ -13,28 +13,28 @@ namespace {
 using Block = std::vector<float>;
 
 // scale = (max - min) / 254 and mid = (max + min) / 2 round a few times; codes then lie within half a step, clamped.
-void check_block(const Block& x, const Q8Row& q) {
+void check_block(const Block& x, const Q8Block& q) {
     const auto [low, high] = std::minmax_element(x.begin(), x.end());
     const double lowest = *low, highest = *high, largest = std::max(std::fabs(lowest), std::fabs(highest));
     const double tiny = 0x1p-148;
-    CHECK_NEAR(q.scale[0], highest / 254 - lowest / 254, 3 * kRounding * largest / 127 + tiny);
-    CHECK_NEAR(q.mid[0], 0.5 * highest + 0.5 * lowest, kRounding * largest + tiny);
+    CHECK_NEAR(q.scale, highest / 254 - lowest / 254, 3 * kRounding * largest / 127 + tiny);
+    CHECK_NEAR(q.mid, 0.5 * highest + 0.5 * lowest, kRounding * largest + tiny);
     int codes[2] = {};
     for (int i = 0; i < 32; ++i) {
         CHECK(q.code[i] >= -127 && q.code[i] <= 127);
         // Half a step; the rounding of x - mid, of the inverse and of their product; and where there is no inverse, the range.
-        const double step = q.scale[0], none = step < 0x1p-127 ? highest - lowest : 0;
-        CHECK_NEAR(step * q.code[i] + q.mid[0], x[(size_t)i], step * (0.5 + 1e-4) + 4 * kRounding * largest + none + tiny);
+        const double step = q.scale, none = step < 0x1p-127 ? highest - lowest : 0;
+        CHECK_NEAR(step * q.code[i] + q.mid, x[(size_t)i], step * (0.5 + 1e-4) + 4 * kRounding * largest + none + tiny);
         codes[i / 16] += q.code[i];
     }
-    CHECK(q.bias16[0] == -128 * codes[0] && q.bias16[1] == -128 * codes[1] && q.bias32[0] == -128 * (codes[0] + codes[1]));
+    CHECK(q.half_bias[0] == -128 * codes[0] && q.half_bias[1] == -128 * codes[1] && q.bias == -128 * (codes[0] + codes[1]));
     // Sums of the values as coded: a product and a sum.
     auto check_sum = [&](float sum, int total, int count) {
-        const double part = (double)q.scale[0] * total, rest = (double)count * q.mid[0];
+        const double part = (double)q.scale * total, rest = (double)count * q.mid;
         CHECK_NEAR(sum, part + rest, 2 * kRounding * (std::fabs(part) + std::fabs(rest)) + tiny);
     };
-    check_sum(q.sum32[0], codes[0] + codes[1], 32);
-    for (int h = 0; h < 2; ++h) check_sum(q.sum16[h], codes[h], 16);
+    check_sum(q.sum, codes[0] + codes[1], 32);
+    for (int h = 0; h < 2; ++h) check_sum(q.half_sum[h], codes[h], 16);
 }
 
 std::unique_ptr<uint8_t[]> quantised(const Kernels& table, const std::vector<Block>& blocks) {
@@ -45,6 +45,8 @@ std::unique_ptr<uint8_t[]> quantised(const Kernels& table, const std::vector<Blo
     table.quantise(x.get(), width, out.get());
     return out;
 }
+
+const Q8Block* blocks_of(const std::unique_ptr<uint8_t[]>& row) { return (const Q8Block*)row.get(); }
 
 Block random_block(double low, double high, Random& random) {
     Block x(32);
@@ -74,12 +76,12 @@ void test_ends(const Kernels& table) {
     x[3] = 2;
     x[30] = -1;
     const auto row = quantised(table, {x});
-    const Q8Row q(row.get(), 32, 0);
-    CHECK(q.code[3] == 127 && q.code[30] == -127 && q.mid[0] == 0.5f);
+    const Q8Block& q = blocks_of(row)[0];
+    CHECK(q.code[3] == 127 && q.code[30] == -127 && q.mid == 0.5f);
     for (float value : {0.0f, 1.5f, -3.7f, 1e30f, -1e30f}) {
         const auto same = quantised(table, {Block(32, value)});
-        const Q8Row flat(same.get(), 32, 0);
-        CHECK(flat.scale[0] == 0 && flat.mid[0] == value);
+        const Q8Block& flat = blocks_of(same)[0];
+        CHECK(flat.scale == 0 && flat.mid == value);
         for (int i = 0; i < 32; ++i) CHECK(flat.code[i] == 0);
     }
 }
@@ -92,14 +94,14 @@ void test_not_numbers(const Kernels& table, Random& random) {
             blocks[1][at] = bad;
             if (at % 2) blocks[1][(at + 9) % 32] = -bad;
             const auto row = quantised(table, blocks);
-            const Q8Row q(row.get(), 96, 1);
-            CHECK(std::isnan(q.mid[0]));
-            CHECK(std::isfinite(q.mid[-1]) && std::isfinite(q.mid[1]));
-            check_block(blocks[0], Q8Row(row.get(), 96, 0));
+            const Q8Block* q = blocks_of(row);
+            CHECK(std::isnan(q[1].mid));
+            CHECK(std::isfinite(q[0].mid) && std::isfinite(q[2].mid));
+            check_block(blocks[0], q[0]);
         }
     // Finite values whose sum overflows count as infinite too: never a finite wrong answer.
     const auto row = quantised(table, {Block(32, 3e38f)});
-    CHECK(std::isnan(Q8Row(row.get(), 32, 0).mid[0]));
+    CHECK(std::isnan(blocks_of(row)[0].mid));
 }
 
 }  // namespace
@@ -110,14 +112,13 @@ void test_quantise(const Tables& tables) {
         Random random(31);
         for (int round = 0; round < (tally.quick ? 2 : 20); ++round) {
             const std::vector<Block> blocks = ordinary_blocks(random);
-            const int64_t width = 32 * (int64_t)blocks.size();
             const auto row = quantised(*table, blocks), portable = quantised(kPortable, blocks);
             for (size_t b = 0; b < blocks.size(); ++b) {
-                const Q8Row q(row.get(), width, (int64_t)b), p(portable.get(), width, (int64_t)b);
+                const Q8Block &q = blocks_of(row)[b], &p = blocks_of(portable)[b];
                 check_block(blocks[b], q);
                 // The same operations in the same order on every machine: equal, but for the sign of a zero.
-                CHECK(same_bits(q.code, p.code, 32) && q.scale[0] == p.scale[0] && q.mid[0] == p.mid[0]);
-                CHECK(q.sum32[0] == p.sum32[0] && q.sum16[0] == p.sum16[0] && q.sum16[1] == p.sum16[1]);
+                CHECK(same_bits(q.code, p.code, 32) && q.scale == p.scale && q.mid == p.mid);
+                CHECK(q.sum == p.sum && q.half_sum[0] == p.half_sum[0] && q.half_sum[1] == p.half_sum[1]);
             }
         }
         test_ends(*table);

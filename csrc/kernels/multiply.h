@@ -1,0 +1,96 @@
+// Multiply: one tile of outputs, some 16-row vectors of weights by some tokens, over one panel of quantised weights.
+//
+// For an output, with blocks b of 32 columns in order, and all sums in float32 except the integer dot products:
+//
+//   s = scale_w[b] * float(sum_j w[b][j] * x[b][j])          of two groups of 16: s = fma(scale_w', float(...'), s)
+//   y = fma(s, scale_x[b], y)
+//   y = fma(total_w[b], mid_x[b], y)                         total_w = sum of scale_w * code over the block
+//   y = fma(min[b], sum_x[b], y)                             for types with mins, of each group
+//
+// This order is the same for one token or many and for any split of the work, so results are equal bit for bit.
+// Error: the integer part is exact (|sum| <= 32 * 255 * 127 < 2^24); one rounding for each fma and product.
+#pragma once
+
+#include "../activations.h"
+#include "../kernels.h"
+#include "panel.h"
+
+namespace furet::FURET_ISA {
+
+constexpr int kRowTile = 16 * kRowVectors;
+constexpr int kPanelBlocks = kPanelColumns / 32;
+
+// Outputs of 16 rows and one token each, and a block of the activations of every token.
+template <int RV, int NT> struct Tile { F32 sum[RV][NT]; };
+template <int NT> using Tokens = const Q8Block* [NT];
+
+// The integer dot products of one group of columns; w is the block of the first 16 rows.
+template <Form form, int group, int RV, int NT>
+FURET_INLINE void dot_group(const PanelBlock* w, const Tokens<NT>& x, int half, Tile<RV, NT>& out) {
+    constexpr int lines = group / 4;
+    I32 sum[RV][NT];
+    for (int t = 0; t < NT; ++t) {
+        I32 start = splat_int(0);
+        if constexpr (form == Form::Signed && kSignedBias != 0) start = splat_int(group == 32 ? x[t]->bias : x[t]->half_bias[half]);
+        for (int v = 0; v < RV; ++v) sum[v][t] = start;
+    }
+#pragma GCC unroll 8
+    for (int line = half * lines; line < (half + 1) * lines; ++line) {
+        Bytes code[RV];
+        for (int v = 0; v < RV; ++v) code[v] = load_bytes(w[v * kPanelBlocks].codes[line]);
+        for (int t = 0; t < NT; ++t)
+            for (int v = 0; v < RV; ++v)
+                sum[v][t] = form == Form::Signed ? dot_signed(sum[v][t], code[v], x[t]->code + 4 * line) : dot(sum[v][t], code[v], x[t]->code + 4 * line);
+    }
+    for (int v = 0; v < RV; ++v)
+        for (int t = 0; t < NT; ++t) out.sum[v][t] = to_float(sum[v][t]);
+}
+
+template <Form form, int group, int RV, int NT>
+FURET_INLINE void multiply_block(const PanelBlock* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
+    Tile<RV, NT> scaled;
+    dot_group<form, group>(w, x, 0, scaled);
+    for (int v = 0; v < RV; ++v)
+        for (int t = 0; t < NT; ++t) scaled.sum[v][t] = mul(load(w[v * kPanelBlocks].scale[0]), scaled.sum[v][t]);
+    if constexpr (group == 16) {
+        Tile<RV, NT> second;
+        dot_group<form, group>(w, x, 1, second);
+        for (int v = 0; v < RV; ++v)
+            for (int t = 0; t < NT; ++t) scaled.sum[v][t] = fma(load(w[v * kPanelBlocks].scale[1]), second.sum[v][t], scaled.sum[v][t]);
+    }
+    for (int v = 0; v < RV; ++v) {
+        const PanelBlock& block = w[v * kPanelBlocks];
+        const F32 total = load(block.total);
+        for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(scaled.sum[v][t], splat(x[t]->scale), y.sum[v][t]);
+        for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(total, splat(x[t]->mid), y.sum[v][t]);
+        if constexpr (form == Form::Minned)
+            for (int half = 0; half < 32 / group; ++half) {
+                const F32 min = load(block.min[half]);
+                for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(min, splat(group == 32 ? x[t]->sum : x[t]->half_sum[half]), y.sum[v][t]);
+            }
+    }
+}
+
+template <Form form, int group, int RV, int NT>
+static void multiply_panel(const PanelBlock* panel, int64_t blocks, const uint8_t* const (&x)[NT], int64_t first, Tile<RV, NT>& y) {
+    Tokens<NT> token;
+    for (int t = 0; t < NT; ++t) token[t] = (const Q8Block*)x[t] + first;
+    Tile<RV, NT> sum = y;
+    for (int64_t b = 0; b < blocks; ++b) {
+        multiply_block<form, group, RV, NT>(panel + b, token, sum);
+        for (int t = 0; t < NT; ++t) ++token[t];
+    }
+    y = sum;
+}
+
+// y += the products of `columns` columns from `column` on with the tokens' rows x.
+template <int RV, int NT>
+static void multiply(const TypeInfo& info, const PanelBlock* panel, const uint8_t* const (&x)[NT], int64_t column, int64_t columns, Tile<RV, NT>& y) {
+    const int64_t blocks = columns / 32, first = column / 32;
+    if (info.form == Form::Signed && info.group == 32) multiply_panel<Form::Signed, 32, RV, NT>(panel, blocks, x, first, y);
+    else if (info.form == Form::Signed) multiply_panel<Form::Signed, 16, RV, NT>(panel, blocks, x, first, y);
+    else if (info.group == 32) multiply_panel<Form::Minned, 32, RV, NT>(panel, blocks, x, first, y);
+    else multiply_panel<Form::Minned, 16, RV, NT>(panel, blocks, x, first, y);
+}
+
+}  // namespace furet::FURET_ISA
