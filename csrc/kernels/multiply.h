@@ -2,10 +2,10 @@
 //
 // For an output, with blocks b of 32 columns in order, and all sums in float32 except the integer dot products:
 //
-//   s = scale_w[b] * float(sum_j w[b][j] * x[b][j])          of two groups of 16: s = fma(scale_w', float(...'), s)
-//   y = fma(s, scale_x[b], y)
-//   y = fma(total_w[b], mid_x[b], y)                         total_w = sum of scale_w * code over the block
-//   y = fma(min[b], sum_x[b], y)                             for types with mins, of each group
+//   y = fma(float(sum_j w[b][j] * x[b][j]), scale_w[b] * scale_x[b], y)
+//       of two groups of 16:  s = scale_w * float(...),  s = fma(scale_w', float(...'), s),  y = fma(s, scale_x[b], y)
+//   y = fma(total_w[b], mid_x[b], y)                  total_w = sum of scale_w * code over the block
+//   y = fma(min[b], sum_x[b], y)                      for types with mins, of each group
 //
 // This order is the same for one token or many and for any split of the work, so results are equal bit for bit.
 // Error: the integer part is exact (|sum| <= 32 * 255 * 127 < 2^24); one rounding for each fma and product.
@@ -48,20 +48,25 @@ FURET_INLINE void dot_group(const PanelBlock* w, const Tokens<NT>& x, int half, 
 
 template <Form form, int group, int RV, int NT>
 FURET_INLINE void multiply_block(const PanelBlock* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
-    Tile<RV, NT> scaled;
-    dot_group<form, group>(w, x, 0, scaled);
-    for (int v = 0; v < RV; ++v)
-        for (int t = 0; t < NT; ++t) scaled.sum[v][t] = mul(load(w[v * kPanelBlocks].scale[0]), scaled.sum[v][t]);
+    Tile<RV, NT> dots;
+    dot_group<form, group>(w, x, 0, dots);
+    for (int v = 0; v < RV; ++v) {
+        const F32 scale = load(w[v * kPanelBlocks].scale[0]);
+        for (int t = 0; t < NT; ++t)
+            if constexpr (group == 32) y.sum[v][t] = fma(dots.sum[v][t], mul(scale, splat(x[t]->scale)), y.sum[v][t]);
+            else dots.sum[v][t] = mul(scale, dots.sum[v][t]);
+    }
     if constexpr (group == 16) {
         Tile<RV, NT> second;
         dot_group<form, group>(w, x, 1, second);
-        for (int v = 0; v < RV; ++v)
-            for (int t = 0; t < NT; ++t) scaled.sum[v][t] = fma(load(w[v * kPanelBlocks].scale[1]), second.sum[v][t], scaled.sum[v][t]);
+        for (int v = 0; v < RV; ++v) {
+            const F32 scale = load(w[v * kPanelBlocks].scale[1]);
+            for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(fma(scale, second.sum[v][t], dots.sum[v][t]), splat(x[t]->scale), y.sum[v][t]);
+        }
     }
     for (int v = 0; v < RV; ++v) {
         const PanelBlock& block = w[v * kPanelBlocks];
         const F32 total = load(block.total);
-        for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(scaled.sum[v][t], splat(x[t]->scale), y.sum[v][t]);
         for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(total, splat(x[t]->mid), y.sum[v][t]);
         if constexpr (form == Form::Minned)
             for (int half = 0; half < 32 / group; ++half) {
