@@ -155,10 +155,9 @@ void Worker::operate(const ExpertLinear& i, Counter& next) {
     Scratch& scratch = pool_.scratch(thread_);
     const int64_t of_each = units_of(i, kernels_.row_tile);
     const int64_t units = of_each * std::min(route.experts, row_count(route) * route.width);    // the most that can be
-    const int64_t grain = std::clamp<int64_t>(units / (pool_.threads() * 8), 1, 64);
     int32_t found = -1;
     int64_t tokens = 0, used = -1;
-    share(next, units, grain, [&](int64_t first, int64_t last) {
+    share(next, units, {1, 64}, [&](int64_t first, int64_t last) {
         if (used < 0) used = of_each * find_experts(route, scratch.experts);
         last = std::min(last, used);
         while (first < last) {

@@ -148,8 +148,8 @@ void Pool::wake() {
     wake_all(event_);
 }
 
-void Pool::wait_for_tasks(int thread, const Tasks& tasks, int64_t count) {
-    await(thread, Working, [&] { return tasks.done.load() == count; });
+void Pool::wait_for(int thread, const Tasks& tasks) {
+    await(thread, Working, [&] { return tasks.over.load(); });
 }
 
 // Wait until `over`, which is up to those threads at the job that do at least what is `needed`.

@@ -19,9 +19,24 @@
 
 namespace furet {
 
-// Tasks that are handed out in order, and how many are done.
+// Tasks that are handed out in order, how many are done, and whether that is all, what follows them included.
 struct alignas(64) Tasks {
     std::atomic<int64_t> next{0}, done{0};
+    std::atomic<bool> over{false};
+
+    void reset() {
+        next = done = 0;
+        over = false;
+    }
+};
+
+// How many tasks a thread takes at once. Where that may vary, a thread takes much while there is much: it goes to the common
+// counter seldom, and yet all end together.
+struct Grain {
+    int64_t least, most;
+    Grain(int64_t exactly) : least(exactly), most(exactly) {}
+    Grain(int64_t least, int64_t most) : least(least), most(most) {}
+    int64_t of(int64_t left, int threads) const { return std::clamp(left / (2 * threads), least, most); }
 };
 
 class Pool {
@@ -38,9 +53,10 @@ public:
     // do it once; `assist` has those do it that come before it is over.
     void run(const Job& job);
     void assist(const Job& job);
-    // Within a job: do tasks [first, last) of `count`, `grain` at a time, until none is left; then wait until all are done.
-    // `count` must be the same for every thread.
-    template <class Task> void share(int thread, Tasks& tasks, int64_t count, int64_t grain, Task task);
+    // Within a job: do tasks [first, last) of `count` until none is left; then wait until all are done. Whoever does the last
+    // one does what `follows`, once, before anyone goes on. `count` must be the same for every thread.
+    template <class Task, class Follows>
+    void share(int thread, Tasks& tasks, int64_t count, Grain grain, Task task, Follows follows);
     Scratch& scratch(int thread) { return *seats_[(size_t)thread]->scratch; }
 
 private:
@@ -63,7 +79,7 @@ private:
     void keep_apart(int thread);
     void wake();
     template <class Over> void await(int thread, Doing needed, Over over);
-    void wait_for_tasks(int thread, const Tasks& tasks, int64_t count);
+    void wait_for(int thread, const Tasks& tasks);
     void look(int thread, Doing needed);
     const Seat* stalled(int thread, Doing needed) const;
 
@@ -85,16 +101,24 @@ inline void Pool::note_core(int thread) {
     if (const int core = this_core(); core != noted.load(std::memory_order_relaxed)) noted.store(core, std::memory_order_relaxed);
 }
 
-template <class Task> void Pool::share(int thread, Tasks& tasks, int64_t count, int64_t grain, Task task) {
-    int64_t did = 0, first;
+template <class Task, class Follows>
+void Pool::share(int thread, Tasks& tasks, int64_t count, Grain grain, Task task, Follows follows) {
     note_core(thread);
-    while ((first = tasks.next.fetch_add(grain, std::memory_order_relaxed)) < count) {
-        const int64_t last = std::min(first + grain, count);
-        task(first, last);
-        did += last - first;
+    const int64_t last = std::max<int64_t>(count, 1);       // somebody must do what follows nothing
+    int64_t did = 0, first = tasks.next.load(std::memory_order_relaxed);
+    while (first < last) {
+        const int64_t end = std::min(first + grain.of(last - first, threads()), last);
+        if (!tasks.next.compare_exchange_weak(first, end, std::memory_order_relaxed)) continue;
+        if (count) task(first, end);
+        did += end - first;
+        first = tasks.next.load(std::memory_order_relaxed);
     }
-    if (did && tasks.done.fetch_add(did) + did == count) wake();
-    if (tasks.done.load() != count) wait_for_tasks(thread, tasks, count);
+    if (did && tasks.done.fetch_add(did) + did == last) {
+        follows();
+        tasks.over.store(true);
+        wake();
+    }
+    if (!tasks.over.load()) wait_for(thread, tasks);
 }
 
 }  // namespace furet

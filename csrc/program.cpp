@@ -103,7 +103,7 @@ void Program::step(Pool& pool, Step step) {
         check_states(step, instruction, buffers_);
     }
     fill_tables(step);
-    for (Tasks& tasks : tasks_) tasks.next = tasks.done = 0;
+    for (Tasks& tasks : tasks_) tasks.reset();
     const Kernels& table = kernels();
     pool.assist([&](int thread) { Worker(*this, step, pool, table, thread).run(); });
     for (const Run& run : step.runs) {

@@ -6,9 +6,18 @@
 
 namespace furet {
 
+// What has one task, as most instructions have in a step of one token, is done by the thread that ends what comes before it,
+// while the others wait for that anyway: one meeting instead of two.
 void Worker::run() {
-    for (size_t i = 0; i < program_.instructions_.size(); ++i)
-        std::visit([&](const auto& instruction) { operate(instruction, program_.tasks_[i]); }, program_.instructions_[i]);
+    const size_t count = program_.instructions_.size();
+    for (size_t first = 0; first < count; first = end_) {
+        for (end_ = first + 1; end_ < count && is_one_task(program_.instructions_[end_]);) ++end_;
+        operate(current_ = first);
+    }
+}
+
+void Worker::operate(size_t instruction) {
+    std::visit([&](const auto& i) { operate(i, program_.tasks_[instruction]); }, program_.instructions_[instruction]);
 }
 
 float* Worker::floats(const Buffer& b, int64_t r) const {
@@ -47,30 +56,31 @@ void Worker::operate(const TakeRows& i, Counter& next) {
     each_row(o, next, [&](int64_t r) { std::memcpy(floats(o, r), row(x, step_.rows[r / o.each] * x.each + r % o.each), bytes); });
 }
 
-void Worker::operate(const Linear& i, Counter& next) {
+LinearArgs Worker::linear_args(const Linear& i, size_t matrix) const {
+    const Weight& w = i.weights[matrix];
     const Buffer& x = at(i.x);
-    const int64_t tokens = row_count(x);
-    if (tokens == 0) return;
-    std::vector<LinearArgs> matrix(i.weights.size());
-    std::vector<int64_t> end(i.weights.size());
-    int64_t units = 0;
-    for (size_t j = 0; j < i.weights.size(); ++j) {
-        const Weight& w = i.weights[j];
-        const Buffer& y = at(i.outs[j]);
-        const float* bias = i.biases[j].empty() ? nullptr : i.biases[j].data();
-        const float* residual = i.residual >= 0 ? floats(at(i.residual), 0) : nullptr;
-        const int64_t residual_stride = i.residual >= 0 ? floats_between_rows(at(i.residual)) : 0;
-        matrix[j] = {w.info, w.data, w.packed, w.row_bytes, w.rows, w.columns, row(x, 0), x.row_bytes, tokens,
-                     floats(y, 0), floats_between_rows(y), bias, residual, residual_stride};
-        units += (w.rows + kernels_.row_tile - 1) / kernels_.row_tile;
-        end[j] = units;
+    const Buffer& y = at(i.outs[matrix]);
+    const Floats& bias = i.biases[matrix];
+    LinearArgs args{w.info, w.data, w.packed, w.row_bytes, w.rows, w.columns, row(x, 0), x.row_bytes, row_count(x),
+                    floats(y, 0), floats_between_rows(y), bias.empty() ? nullptr : bias.data(), nullptr, 0};
+    if (i.residual >= 0) {
+        args.residual = floats(at(i.residual), 0);
+        args.residual_stride = floats_between_rows(at(i.residual));
     }
-    const int64_t grain = std::clamp<int64_t>(units / (pool_.threads() * 8), 1, 64);
-    share(next, units, grain, [&](int64_t first, int64_t last) {
-        for (size_t j = 0; j < matrix.size(); ++j) {
-            const int64_t begin = j ? end[j - 1] : 0;
-            const int64_t from = std::max(first, begin), to = std::min(last, end[j]);
-            if (from < to) kernels_.linear(matrix[j], from - begin, to - begin, pool_.scratch(thread_));
+    return args;
+}
+
+void Worker::operate(const Linear& i, Counter& next) {
+    int64_t count = 0;
+    if (row_count(at(i.x)) > 0)
+        for (const Weight& w : i.weights) count += units(w);
+    share(next, count, {1, 64}, [&](int64_t first, int64_t last) {
+        int64_t begin = 0;
+        for (size_t j = 0; j < i.weights.size(); ++j) {
+            const int64_t end = begin + units(i.weights[j]);
+            const int64_t from = std::max(first, begin), to = std::min(last, end);
+            if (from < to) kernels_.linear(linear_args(i, j), from - begin, to - begin, pool_.scratch(thread_));
+            begin = end;
         }
     });
 }

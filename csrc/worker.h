@@ -14,7 +14,7 @@ public:
     void run();
 
 private:
-    // Each does this thread's share of one instruction; `next` counts the instruction's tasks; it ends when all are done.
+    // Each does this thread's share of one instruction by one call of `share`; `next` counts the instruction's tasks.
     using Counter = Tasks;
     void operate(const Embed&, Counter& next);
     void operate(const EmbedPositions&, Counter& next);
@@ -49,7 +49,13 @@ private:
     int64_t find_tokens(const Buffer& route, int32_t expert, int64_t x_each, Scratch& scratch) const;
     void multiply(const ExpertLinear&, int32_t expert, int64_t tokens, int64_t first, int64_t last);
 
-    template <class Task> void share(Counter& next, int64_t count, int64_t grain, Task task);
+    void operate(size_t instruction);
+    bool is_one_task(const Instruction& instruction) const;
+    LinearArgs linear_args(const Linear&, size_t matrix) const;
+    int64_t units(const Weight& w) const { return (w.rows + kernels_.row_tile - 1) / kernels_.row_tile; }
+
+    // Do tasks [first, last) of `count` with the other threads; where only this one is at it, all.
+    template <class Task> void share(Counter& next, int64_t count, Grain grain, Task task);
     template <class Task> void each_row(const Buffer& b, Counter& next, Task task);
     // Row by row and, since a single token is one row, in pieces of columns too: task(row, begin, end).
     template <class Task> void each_piece(const Buffer& b, Counter& next, Task task);
@@ -74,10 +80,20 @@ private:
     Pool& pool_;
     const Kernels& kernels_;
     const int thread_;
+    size_t current_ = 0, end_ = 0;      // the instructions at hand: the first is shared, the others follow it on one thread
+    bool alone_ = false;
 };
 
-template <class Task> void Worker::share(Counter& next, int64_t count, int64_t grain, Task task) {
-    pool_.share(thread_, next, count, grain, task);
+template <class Task> void Worker::share(Counter& next, int64_t count, Grain grain, Task task) {
+    if (alone_) {
+        if (count) task(0, count);
+        return;
+    }
+    pool_.share(thread_, next, count, grain, task, [&] {
+        alone_ = true;
+        while (++current_ < end_) operate(current_);
+        alone_ = false;
+    });
 }
 
 template <class Task> void Worker::each_row(const Buffer& b, Counter& next, Task task) {

@@ -5,12 +5,52 @@
 
 namespace furet {
 
+namespace {
+
+constexpr int64_t kPiece = 1024;        // columns
+
+// A row that one thread has done before another would have come is one piece.
+int64_t pieces_of(const Buffer& b) { return b.width <= 2 * kPiece ? 1 : (b.width + kPiece - 1) / kPiece; }
+
+// The buffer whose rows are the tasks of an instruction; -1 for one with tasks of another kind.
+struct RowsOf {
+    int operator()(const Embed& i) const { return i.out; }
+    int operator()(const EmbedPositions& i) const { return i.out; }
+    int operator()(const TakeRows& i) const { return i.out; }
+    int operator()(const RmsNorm& i) const { return i.x; }
+    int operator()(const LayerNorm& i) const { return i.x; }
+    int operator()(const L2Norm& i) const { return i.x; }
+    int operator()(const HeadDot& i) const { return i.a; }
+    int operator()(const Quantise& i) const { return i.x; }
+    int operator()(const Affine& i) const { return i.x; }
+    int operator()(const Activate& i) const { return i.x; }
+    int operator()(const Gated& i) const { return i.gate; }
+    int operator()(const Columns& i) const { return i.out; }
+    int operator()(const Add& i) const { return i.a; }
+    int operator()(const Subtract& i) const { return i.a; }
+    int operator()(const Multiply& i) const { return i.a; }
+    int operator()(const Rope& i) const { return i.x; }
+    int operator()(const Append& i) const { return i.k; }
+    int operator()(const Route& i) const { return i.scores; }
+    int operator()(const Dispatch& i) const { return i.out; }
+    int operator()(const Combine& i) const { return i.out; }
+    template <class Other> int operator()(const Other&) const { return -1; }
+};
+
+}  // namespace
+
+bool Worker::is_one_task(const Instruction& instruction) const {
+    const int rows = std::visit(RowsOf(), instruction);
+    if (rows < 0 || row_count(at(rows)) != 1) return false;
+    const bool in_pieces = std::holds_alternative<Activate>(instruction) || std::holds_alternative<Gated>(instruction);
+    return !in_pieces || pieces_of(at(rows)) == 1;
+}
+
 template <class Task> void Worker::each_piece(const Buffer& b, Counter& next, Task task) {
-    constexpr int64_t kColumns = 1024;
-    const int64_t pieces = (b.width + kColumns - 1) / kColumns;
+    const int64_t pieces = pieces_of(b);
     share(next, row_count(b) * pieces, 1, [&](int64_t piece, int64_t) {
-        const int64_t begin = piece % pieces * kColumns;
-        task(piece / pieces, begin, std::min(begin + kColumns, b.width));
+        const int64_t begin = piece % pieces * kPiece;
+        task(piece / pieces, begin, pieces == 1 ? b.width : std::min(begin + kPiece, b.width));
     });
 }
 

@@ -29,8 +29,8 @@ void test_every_thread_once(int threads) {
         for (int j = 0; j < i; ++j) CHECK(&pool.scratch(i) != &pool.scratch(j));
 }
 
-// A chain of shared work: plain memory that one round's tasks write is seen by the next round's, and each task is done once,
-// though threads dawdle within tasks and between them.
+// A chain of shared work: plain memory that one round's tasks write is seen by what follows them, and that by the next round's;
+// each is done once, though threads dawdle within tasks and between them.
 void test_shares(int threads, int dawdling) {
     Pool pool(threads);
     constexpr int64_t kCount = 37;
@@ -44,14 +44,17 @@ void test_shares(int threads, int dawdling) {
             for (int round = 0; round < rounds; ++round) {
                 dawdle();
                 std::vector<int>&from = round % 2 ? next : values, &to = round % 2 ? values : next;
-                pool.share(thread, tasks[(size_t)round], kCount, 1 + round % 5, [&](int64_t first, int64_t last) {
+                pool.share(thread, tasks[(size_t)round], kCount, {1 + round % 3, 3 + round % 5}, [&](int64_t first, int64_t last) {
                     dawdle();
                     for (int64_t i = first; i < last; ++i) to[(size_t)i] = from[(size_t)((i + 1) % kCount)] + 1;
+                }, [&] {
+                    dawdle();
+                    for (int& value : to) value += value % 2;
                 });
             }
         });
     }
-    CHECK(values == std::vector<int>(kCount, 3 * rounds));
+    CHECK(values == std::vector<int>(kCount, 3 * 2 * rounds));
 }
 
 // Nobody waits for a thread that has no task: the others pass any number of them while it is elsewhere.
@@ -62,7 +65,7 @@ void test_late_thread() {
     std::atomic<int> done{0};
     pool.assist([&](int thread) {
         while (thread == 2 && !passed) std::this_thread::yield();
-        for (Tasks& each : tasks) pool.share(thread, each, 8, 1, [&](int64_t, int64_t) { ++done; });
+        for (Tasks& each : tasks) pool.share(thread, each, 8, 1, [&](int64_t, int64_t) { ++done; }, [] {});
         passed = true;
     });
     CHECK(done == 50 * 8);
@@ -72,11 +75,12 @@ void test_late_thread() {
 void test_few_tasks() {
     Pool pool(4);
     std::vector<Tasks> tasks(40);
-    std::atomic<int64_t> done{0};
+    std::atomic<int64_t> done{0}, followed{0};
     pool.assist([&](int thread) {
-        for (size_t i = 0; i < tasks.size(); ++i) pool.share(thread, tasks[i], (int64_t)i % 3, 2, [&](int64_t first, int64_t last) { done += last - first; });
+        for (size_t i = 0; i < tasks.size(); ++i)
+            pool.share(thread, tasks[i], (int64_t)i % 3, 2, [&](int64_t first, int64_t last) { done += last - first; }, [&] { ++followed; });
     });
-    CHECK(done == 39);
+    CHECK(done == 39 && followed == 40);
 }
 
 #if defined(__linux__)
