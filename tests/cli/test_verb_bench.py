@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from commandline import Furet
 
+from furet.engine.backend import NativeBackend
 from furet.measure import bench as bench_file
 from furet.measure import compare, limits, random_model, shapes, tasks
 
@@ -48,6 +49,13 @@ def test_the_last_line_is_json(furet: Furet, model: Path) -> None:
 
 def test_json_alone(furet: Furet, model: Path) -> None:
     assert json.loads(furet("bench", model, *SHORT, "--json").out)["model"] == "tiny.gguf"
+
+
+def test_weights_may_stay_in_the_file(furet: Furet, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[str] = []
+    monkeypatch.setattr(NativeBackend, "_pack", lambda self, name, weight: packed.append(name))
+    assert furet("bench", model, *SHORT, "-t", 1, "--no-repack").code == 0
+    assert not packed
 
 
 def test_sequences_together_are_compared_with_one(furet: Furet, model: Path) -> None:

@@ -12,6 +12,7 @@ from commandline import Furet
 
 from furet import load
 from furet.cli import run as run_file
+from furet.engine.backend import NativeBackend
 
 
 def test_the_answer_and_nothing_else_is_on_stdout(furet: Furet, model: Path) -> None:
@@ -96,6 +97,13 @@ def test_a_prompt_longer_than_the_context(furet: Furet, model: Path) -> None:
 def test_options_out_of_range(furet: Furet, model: Path, options: str, named: str) -> None:
     result = furet("run", model, "x", *options.split())
     assert result.code == 2 and named in result.err and not result.out
+
+
+def test_weights_that_stay_in_the_file(furet: Furet, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[str] = []
+    monkeypatch.setattr(NativeBackend, "_pack", lambda self, name, weight: packed.append(name))
+    answers = [furet("run", model, "the", "-n", 4, "--temp", 0, *flag).out for flag in ((), ("--no-repack",))]
+    assert answers[0] == answers[1] and len(packed) == len(set(packed)) > 0
 
 
 def test_a_model_that_does_not_fit(furet: Furet, model: Path) -> None:

@@ -54,6 +54,7 @@ def bench(
         str | None,
         Option("--peer-python", help="interpreter that has llama-cpp-python; default: this one", metavar="PATH"),
     ] = None,
+    no_repack: options.NoRepack = False,
     json: options.Json = False,
 ) -> None:
     """Measure prefill and decode speed, and their share of this machine's memory bandwidth and int8 peak.
@@ -76,7 +77,7 @@ def bench(
     if shape == "help":
         print(_shapes())
         return
-    wanted = _wanted(threads, repeat, prefill, depth, sequences, peer, peer_python)
+    wanted = _wanted(threads, repeat, prefill, depth, sequences, peer, peer_python, not no_repack)
     if shape is None and (type or keep):
         raise BadRequest(f"--{'type' if type else 'keep'}: wanted with --shape alone")
     if shape is not None and model is not None:
@@ -100,6 +101,7 @@ def _wanted(
     sequences: list[int] | None,
     peer: str | None,
     peer_python: str | None,
+    repack: bool,
 ) -> Wanted:
     """What was asked for, checked."""
     from furet.measure.bench import wanted
@@ -113,6 +115,7 @@ def _wanted(
             sequences=sequences,
             peer=peer,
             peer_python=peer_python,
+            repack=repack,
         )
     )
 

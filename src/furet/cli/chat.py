@@ -43,6 +43,7 @@ def chat(
     threads: options.Threads = None,
     context: options.Context = None,
     memory: options.Memory = None,
+    no_repack: options.NoRepack = False,
 ) -> None:
     """Talk with a model. The default one, smollm2, is small: 98 MB, downloaded at the first start.
 
@@ -67,6 +68,7 @@ def chat(
         threads=threads,
         context=context,
         memory=memory,
+        repack=not no_repack,
         reserve=_SCREEN_BYTES if on_terminal else 0,
     ) as loaded:
         conversation = loaded.chat(system=system, preset=preset, max_tokens=max_tokens, **sampling)

@@ -21,6 +21,14 @@ Context = Annotated[
 Memory = Annotated[
     str | None, Option("--memory", help="budget for everything, such as 6G; default: what the machine leaves")
 ]
+NoRepack = Annotated[
+    bool,
+    Option(
+        "--no-repack",
+        help="leave the weights in the mapped file, which other processes share, instead of copying them into "
+        "the order in which they are read fastest",
+    ),
+]
 Json = Annotated[bool, Option("--json", help="the answer as JSON")]
 
 Preset = Annotated[

@@ -41,6 +41,7 @@ def run(
     threads: options.Threads = None,
     context: options.Context = None,
     memory: options.Memory = None,
+    no_repack: options.NoRepack = False,
     json: options.Json = False,
     stats: Annotated[bool, Option("--stats", help="tokens and speed on stderr, at the end")] = False,
 ) -> None:
@@ -71,7 +72,9 @@ def run(
         stop=stop,
         logprobs=0 if json and logprobs is None else logprobs,
     )
-    with load(options.model_file(model), threads=threads, context=context, memory=memory) as loaded:
+    with load(
+        options.model_file(model), threads=threads, context=context, memory=memory, repack=not no_repack
+    ) as loaded:
         if chat or system is not None or preset is not None:
             conversation = loaded.chat(system=system, preset=preset)
             for remark in conversation.notes:

@@ -35,12 +35,14 @@ class Wanted:
     """What is to be measured; all checked.
 
     peer_python     an interpreter that has llama-cpp-python; None: furet alone
+    repack          whether furet copies the weights into the order in which they are read
     """
 
     threads: tuple[int, ...]
     repeat: int
     tasks: tuple[Task, ...]
     peer_python: str | None = None
+    repack: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def wanted(
     sequences: Sequence[int] = (),
     peer: str | None = None,
     peer_python: str | None = None,
+    repack: bool = True,
 ) -> Wanted:
     """Check what was asked for, and look for the peer; raises BadRequest, and NotFound without one."""
     if repeat < 1:
@@ -90,7 +93,7 @@ def wanted(
         require_peer(python)
     elif peer_python is not None:
         raise BadRequest("--peer-python: wanted with --peer alone")
-    return Wanted(counts, repeat, tuple(tasks(prefill, depths, sequences)), python)
+    return Wanted(counts, repeat, tuple(tasks(prefill, depths, sequences)), python, repack)
 
 
 def measure(path: Path, wanted: Wanted, say: Say = lambda text: None) -> Found:
@@ -99,7 +102,7 @@ def measure(path: Path, wanted: Wanted, say: Say = lambda text: None) -> Found:
     setup: dict[str, Any] = {}
     for threads in wanted.threads:
         with contextlib.ExitStack() as stack:
-            furet = stack.enter_context(contextlib.closing(Furet(path, threads, wanted.tasks)))
+            furet = stack.enter_context(contextlib.closing(Furet(path, threads, wanted.tasks, wanted.repack)))
             peers = []
             if wanted.peer_python:
                 peer = LlamaCpp(path, threads, wanted.tasks, wanted.peer_python)

@@ -24,10 +24,12 @@ class Furet:
     name = "furet"
     variants: tuple[str, ...] = ("",)
 
-    def __init__(self, path: Path, threads: int, tasks: Sequence[Task]) -> None:
+    def __init__(self, path: Path, threads: int, tasks: Sequence[Task], repack: bool = True) -> None:
         context = max(task.context for task in tasks)
         sequences = max(task.sequences for task in tasks)
-        self._model = Model(open_model(path, threads=threads, context=context, sequences=sequences))
+        self._model = Model(
+            open_model(path, threads=threads, context=context, sequences=sequences, repack=repack)
+        )
         self.settings = {"threads": threads, "context": context}
         self.vocab = self._model.vocab
 
