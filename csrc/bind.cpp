@@ -13,6 +13,7 @@
 #include "decode.h"
 #include "measure.h"
 #include "pack.h"
+#include "pages.h"
 #include "program.h"
 
 namespace nb = nanobind;
@@ -58,11 +59,25 @@ furet::Floats copy(const In<float>& x) { return furet::Floats(x.data(), x.data()
 furet::Floats copy(const MaybeTable& x) { return x ? furet::Floats(x->data(), x->data() + x->size()) : furet::Floats(); }
 furet::Floats copy(const MaybeFloats& x) { return x ? copy(*x) : furet::Floats(); }
 
-// A weight keeps the Python array alive, or owns its packed copy; programs copy the view and hold on to the object.
+// Memory for packed weights, taken from its start on.
+struct PyPacked {
+    furet::Pages memory;
+    int64_t used = 0;
+
+    explicit PyPacked(int64_t bytes) : memory((require(bytes >= 0 && bytes <= (int64_t)1 << 46, "packed weights of that many bytes cannot be"), (size_t)bytes)) {}
+
+    uint8_t* take(int64_t bytes) {
+        require(bytes <= (int64_t)memory.size() - used, "there is no room left for a packed weight of " + std::to_string(bytes) + " bytes");
+        used += bytes;
+        return memory.data() + used - bytes;
+    }
+};
+
+// A weight keeps the Python array alive, or the memory of its packed copy; programs copy the view and hold on to the object.
 struct PyWeight {
     furet::Weight view;
     std::optional<In<uint8_t>> data;
-    std::unique_ptr<furet::Packed> packed;
+    nb::object packed;
 
     PyWeight(In<uint8_t> bytes, int type, int64_t rows, int64_t columns, int64_t matrices) : data(std::move(bytes)) {
         const furet::TypeInfo& info = readable(type);
@@ -74,14 +89,19 @@ struct PyWeight {
         view = {&info, data->data(), nullptr, rows, columns, row_bytes, matrices};
     }
 
-    void pack(furet::Pool& pool) {
-        if (packed) return;
+    // Whole cache lines, so that the next one begins with one.
+    int64_t packed_bytes() const { return (view.matrices * view.packed_bytes() + 63) / 64 * 64; }
+
+    void pack(furet::Pool& pool, nb::handle into) {
+        if (view.packed) return;
+        uint8_t* out = nb::cast<PyPacked&>(into).take(packed_bytes());
         {
             nb::gil_scoped_release release;
-            packed = furet::pack(view, pool);
+            furet::pack(view, pool, out);
         }
-        view.packed = packed->data();
+        view.packed = out;
         view.data = nullptr;
+        packed = nb::borrow(into);
         data.reset();
     }
 };
@@ -99,7 +119,7 @@ struct PyProgram {
     }
 
     const furet::Weight& keep_rows(nb::handle weight) {
-        require(!nb::cast<PyWeight&>(weight).packed, "a packed weight has no rows to look up");
+        require(!nb::cast<PyWeight&>(weight).view.packed, "a packed weight has no rows to look up");
         return keep(weight);
     }
 
@@ -188,9 +208,12 @@ NB_MODULE(_core, m) {
         }, "threads"_a)
         .def_prop_ro("threads", &furet::Pool::threads);
 
+    nb::class_<PyPacked>(m, "Packed").def(nb::init<int64_t>(), "bytes"_a);
+
     nb::class_<PyWeight>(m, "Weight")
         .def(nb::init<In<uint8_t>, int, int64_t, int64_t, int64_t>(), "data"_a, "type"_a, "rows"_a, "columns"_a, "matrices"_a = 1)
-        .def("pack", &PyWeight::pack, "pool"_a)
+        .def("pack", &PyWeight::pack, "pool"_a, "into"_a)
+        .def_prop_ro("packed_bytes", &PyWeight::packed_bytes)
         .def_prop_ro("rows", [](const PyWeight& w) { return w.view.rows; })
         .def_prop_ro("columns", [](const PyWeight& w) { return w.view.columns; })
         .def_prop_ro("matrices", [](const PyWeight& w) { return w.view.matrices; })

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cpu.h"
-#include "pack.h"
+#include "pages.h"
 #include "pool.h"
 
 namespace furet {
@@ -40,8 +40,8 @@ uint64_t read_streams(const uint64_t* data, int64_t bytes) {
 double measure_bandwidth(int threads, int64_t bytes, double seconds) {
     Pool pool(threads);
     const int64_t stream = std::max<int64_t>(64, bytes / threads / kStreams / 64 * 64);
-    std::vector<std::unique_ptr<Packed>> part((size_t)threads);
-    for (auto& memory : part) memory = std::make_unique<Packed>((size_t)(stream * kStreams));
+    std::vector<std::unique_ptr<Pages>> part((size_t)threads);
+    for (auto& memory : part) memory = std::make_unique<Pages>((size_t)(stream * kStreams));
     // Each thread touches its own part first: the memory is then near it.
     pool.run([&](int t) { std::memset(part[(size_t)t]->data(), 1, (size_t)(stream * kStreams)); });
     std::atomic<uint64_t> sum{0};

@@ -43,6 +43,11 @@ class Pool:
     @property
     def threads(self) -> int: ...
 
+class Packed:
+    """Memory for packed weights; they take it from its start on."""
+
+    def __init__(self, bytes: int) -> None: ...
+
 class Weight:
     """A view of one stored matrix [rows, columns], or of several, such as experts; keeps `data` alive.
 
@@ -52,12 +57,14 @@ class Weight:
     def __init__(
         self, data: NDArray[np.uint8], type: int, rows: int, columns: int, matrices: int = 1
     ) -> None: ...
-    def pack(self, pool: Pool) -> None:
+    def pack(self, pool: Pool, into: Packed) -> None:
         """Copy the weight into the order in which `linear` reads it fastest and let go of `data`.
 
-        Results do not change. It takes the bytes of the stored rows, those of a matrix rounded up to 16. A
-        weight must be packed before a program uses it.
+        Results do not change. A weight must be packed before a program uses it.
         """
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes that its packed form takes: those of the stored rows, with the rows of a matrix rounded up to 16."""
     @property
     def rows(self) -> int: ...
     @property

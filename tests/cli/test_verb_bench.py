@@ -53,7 +53,7 @@ def test_json_alone(furet: Furet, model: Path) -> None:
 
 def test_weights_may_stay_in_the_file(furet: Furet, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed: list[str] = []
-    monkeypatch.setattr(NativeBackend, "_pack", lambda self, name, weight: packed.append(name))
+    monkeypatch.setattr(NativeBackend, "_pack", lambda self, matrices: packed.extend(matrices))
     assert furet("bench", model, *SHORT, "-t", 1, "--no-repack").code == 0
     assert not packed
 

@@ -101,7 +101,7 @@ def test_options_out_of_range(furet: Furet, model: Path, options: str, named: st
 
 def test_weights_that_stay_in_the_file(furet: Furet, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed: list[str] = []
-    monkeypatch.setattr(NativeBackend, "_pack", lambda self, name, weight: packed.append(name))
+    monkeypatch.setattr(NativeBackend, "_pack", lambda self, matrices: packed.extend(matrices))
     answers = [furet("run", model, "the", "-n", 4, "--temp", 0, *flag).out for flag in ((), ("--no-repack",))]
     assert answers[0] == answers[1] and len(packed) == len(set(packed)) > 0
 

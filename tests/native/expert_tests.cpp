@@ -6,6 +6,7 @@
 #include "blocks.h"
 #include "cpu.h"
 #include "pack.h"
+#include "pages.h"
 #include "program.h"
 
 namespace test {
@@ -107,7 +108,7 @@ struct TinyExperts {
     Random random{71};
     int64_t offset = 0;
     std::vector<std::unique_ptr<OddBytes>> bytes;
-    std::vector<std::unique_ptr<Packed>> packs;
+    std::vector<std::unique_ptr<Pages>> packs;
 
     // Dispatched: the rows of tokens are copied for their experts, and not looked up by them.
     TinyExperts(Type type, int64_t used, bool packed, bool dispatched) : packed(packed) {
@@ -150,7 +151,8 @@ struct TinyExperts {
         Weight out = stored(type, rows, columns, matrices);
         if (!packed) return out;
         Pool pool(2);
-        packs.push_back(pack(out, pool));
+        packs.push_back(std::make_unique<Pages>((size_t)(matrices * out.packed_bytes())));
+        pack(out, pool, packs.back()->data());
         out.packed = packs.back()->data();
         out.data = nullptr;
         return out;

@@ -70,7 +70,8 @@ Weight TinyModel::weight(Type type, int64_t rows, int64_t columns) {
     Weight out{&info, bytes_.back()->data(), nullptr, rows, columns, row_bytes};
     if (!packed_) return out;
     Pool pool(2);
-    packs_.push_back(pack(out, pool));
+    packs_.push_back(std::make_unique<Pages>((size_t)out.packed_bytes()));
+    pack(out, pool, packs_.back()->data());
     out.packed = packs_.back()->data();
     out.data = nullptr;
     return out;

@@ -6,6 +6,7 @@
 
 #include "blocks.h"
 #include "pack.h"
+#include "pages.h"
 #include "program.h"
 
 namespace test {
@@ -39,7 +40,7 @@ private:
     int64_t offset_ = 0;
     int rope_ = 0;
     std::vector<std::unique_ptr<OddBytes>> bytes_;
-    std::vector<std::unique_ptr<furet::Packed>> packs_;
+    std::vector<std::unique_ptr<furet::Pages>> packs_;
 };
 
 }  // namespace test

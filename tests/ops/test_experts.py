@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from furet.dtypes import TensorType
 from furet.ops import Ops, X, native, passes, reference
 from furet.ops.trace import trace
+
+if TYPE_CHECKING:
+    from furet import _core
 
 pytest.importorskip("furet._core")
 
@@ -58,7 +61,12 @@ class Native:
         from furet import _core
 
         self.pool = _core.Pool(threads)
-        pack = (lambda name, weight: weight.pack(self.pool)) if packed else (lambda name, weight: None)
+
+        def pack(matrices: Mapping[str, _core.Weight]) -> None:
+            room = _core.Packed(sum(weight.packed_bytes for weight in matrices.values()) if packed else 0)
+            for weight in matrices.values() if packed else ():
+                weight.pack(self.pool, room)
+
         self.compiled = native.compile(run, made, max_tokens=96, max_rows=96, pack=pack)
 
     def __call__(self, tokens: NDArray[np.int32], rows: Sequence[int] | None = None) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -127,9 +127,14 @@ class NativeBackend:
             forward, self._file, max_tokens=max_tokens, max_rows=max_rows, pack=pack, table=rows.table
         )
 
-    def _pack(self, name: str, weight: _core.Weight) -> None:
-        weight.pack(self._pool)
-        self._file.release(name)
+    def _pack(self, matrices: Mapping[str, _core.Weight]) -> None:
+        from furet import _core
+
+        packed = _core.Packed(sum(weight.packed_bytes for weight in matrices.values()))
+        # The largest first: a tensor and its packed copy are in memory together, best while little else is.
+        for name in sorted(matrices, key=lambda name: -matrices[name].packed_bytes):
+            matrices[name].pack(self._pool, packed)
+            self._file.release(name)
 
 
 class StepRows:
@@ -172,8 +177,8 @@ def _last_rows(counts: Sequence[tuple[Any, int]]) -> NDArray[np.intp]:
     return np.cumsum([count for _, count in counts]) - 1
 
 
-def _leave(name: str, weight: _core.Weight) -> None:
-    """Keep a matrix as the file has it."""
+def _leave(matrices: Mapping[str, _core.Weight]) -> None:
+    """Keep the matrices as the file has them."""
 
 
 class ReferenceBackend:

@@ -6,7 +6,7 @@ caller packs them. Norms and biases are handed over as float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,14 +60,14 @@ def compile(
     *,
     max_tokens: int,
     max_rows: int,
-    pack: Callable[[str, _core.Weight], None] = lambda name, weight: None,
+    pack: Callable[[Mapping[str, _core.Weight]], None] = lambda matrices: None,
     table: Callable[[Tensor], _core.Weight] | None = None,
 ) -> Compiled:
     """Make the native program of a forward over the tensors of `source`.
 
     max_tokens  the most tokens of one step
     max_rows    the most rows of logits of one step
-    pack        called with the name and the weight of every matrix that a linear reads; may pack it
+    pack        called with the matrices that linears read, by name; may pack them
     table       gives the weight in which a step looks up its tokens' rows; default: the whole tensor
     raises      UnsupportedModel when a tensor is of a type that the native core cannot read
     """
@@ -86,9 +86,7 @@ def compile(
         angles=_rope_tables(program, code, source),
         states=state_numbers(code),
     )
-    # The largest first: a tensor and its packed copy are in memory together, best while little else is.
-    for name in sorted(multiplied, key=lambda name: -source.data(name).nbytes):
-        pack(name, handles.matrices[name])
+    pack(handles.matrices)
     for step in code:
         emit(program, step, handles)
     (logits,) = code[-1].writes
