@@ -10,7 +10,7 @@ this is four steps, which meet in a folder with room for 5 arrays of 512 x vocab
 
     PEER/python benchmarks/exactness.py reference MODEL.gguf FOLDER
     PEER/python benchmarks/exactness.py llama     MODEL.gguf FOLDER     with and without flash attention
-    python      benchmarks/exactness.py furet     MODEL.gguf FOLDER [--label furet-portable]
+    python      benchmarks/exactness.py furet     MODEL.gguf FOLDER [--kv q8_0] [--label furet-portable]
     python      benchmarks/exactness.py report    FOLDER
 
 Several models may share the folder. `reference` takes some minutes of processor time, and 12 bytes of
@@ -49,7 +49,8 @@ def main() -> int:
         return 0
     ids = read_ids(options.model, folder)
     if options.step == "furet":
-        save(folder, options.label, furet_logits(options.model, ids, options.threads))
+        label = options.label or (OURS if options.kv == "f16" else f"{OURS} {options.kv}")
+        save(folder, label, furet_logits(options.model, ids, options.threads, options.kv))
     else:
         save(folder, BAR, llama_logits(options.model, ids, options.threads, flash=False))
         save(folder, BAR + " flash", llama_logits(options.model, ids, options.threads, flash=True))
@@ -69,7 +70,8 @@ def read_arguments() -> argparse.Namespace:
         if name in ("llama", "furet"):
             step.add_argument("--threads", type=int, default=2)
         if name == "furet":
-            step.add_argument("--label", default=OURS, help="the name of this run in the report")
+            step.add_argument("--kv", default="f16", help="the type of keys and values")
+            step.add_argument("--label", help="its name in the report; default: furet, with the type if not f16")
     return parser.parse_args()
 
 
@@ -128,10 +130,10 @@ def transformers_logits(model: Path, ids: list[int], dtype: Any) -> Floats:
     return logits
 
 
-def furet_logits(model: Path, ids: list[int], threads: int) -> Floats:
+def furet_logits(model: Path, ids: list[int], threads: int, kv: Any) -> Floats:
     import furet
 
-    loaded = furet.load(model, threads=threads, context=len(ids))
+    loaded = furet.load(model, threads=threads, context=len(ids), kv=kv)
     try:
         return loaded.logits(ids)
     finally:

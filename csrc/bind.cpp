@@ -47,6 +47,9 @@ Function function_of(const std::string& name) {
         {"relu", Function::Relu}, {"sigmoid", Function::Sigmoid}, {"tanh", Function::Tanh}, {"exp", Function::Exp},
         {"softplus", Function::Softplus}, {"scale", Function::Scale}, {"soft_cap", Function::SoftCap}, {"clamp", Function::Clamp}}, "function");
 }
+furet::CacheType cache_type_of(const std::string& name) {
+    return one_of<furet::CacheType>(name, {{"f16", furet::CacheType::F16}, {"q8_0", furet::CacheType::Q8_0}, {"q4_0", furet::CacheType::Q4_0}}, "cache type");
+}
 Style style_of(const std::string& name) { return one_of<Style>(name, {{"interleaved", Style::Interleaved}, {"halves", Style::Halves}}, "style"); }
 
 const furet::TypeInfo& readable(int id) {
@@ -197,6 +200,10 @@ NB_MODULE(_core, m) {
     m.def("readable_types", [] { return std::vector<int>(std::begin(furet::kTypeIds), std::end(furet::kTypeIds)); });
     m.def("buffer_row_bytes", [](const std::string& kind, int64_t width) { return furet::buffer_row_bytes(kind_of(kind), width); });
     m.def("scratch_bytes", [](int threads) { return (int64_t)threads * (int64_t)sizeof(furet::Scratch); });
+    m.def("part_bytes", [](int heads, int kv_heads, int head_dim, int64_t sequences, int64_t max_tokens) {
+        const int64_t shared = furet::kSplitRows / (heads / kv_heads);
+        return 4 * furet::parts_of(std::min(max_tokens, sequences * shared) * heads, head_dim, 1);
+    }, "heads"_a, "kv_heads"_a, "head_dim"_a, "sequences"_a, "max_tokens"_a);
     m.def("decode", &decode);
     m.def("measure_bandwidth", &furet::measure_bandwidth, "threads"_a, "bytes"_a, "seconds"_a, nb::call_guard<nb::gil_scoped_release>());
     m.def("measure_int8_peak", &furet::measure_int8_peak, "threads"_a, "seconds"_a, nb::call_guard<nb::gil_scoped_release>());
@@ -220,18 +227,18 @@ NB_MODULE(_core, m) {
         .def_prop_ro("quantised", [](const PyWeight& w) { return w.view.info->form != furet::Form::Float; });
 
     nb::class_<furet::Cache>(m, "Cache")
-        .def("__init__", [](furet::Cache* self, Heads layers, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity) {
-            new (self) furet::Cache({std::move(layers), std::move(memory), std::move(states), capacity, memory_capacity});
-        }, "layers"_a, "memory"_a, "states"_a, "capacity"_a, "memory_capacity"_a = 0)
+        .def("__init__", [](furet::Cache* self, Heads layers, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity, const std::string& type) {
+            new (self) furet::Cache({std::move(layers), std::move(memory), std::move(states), capacity, memory_capacity, cache_type_of(type)});
+        }, "layers"_a, "memory"_a, "states"_a, "capacity"_a, "memory_capacity"_a = 0, "type"_a = "f16")
         .def_ro("capacity", &furet::Cache::capacity)
         .def_ro("memory_capacity", &furet::Cache::memory_capacity)
         .def_ro("length", &furet::Cache::length)
         .def_ro("memory_length", &furet::Cache::memory_length)
         .def_prop_ro("recurrent", &furet::Cache::recurrent)
         .def("truncate", &furet::Cache::truncate, "length"_a)
-        .def_static("bytes", [](Heads layers, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity) {
-            return furet::Cache::bytes({std::move(layers), std::move(memory), std::move(states), capacity, memory_capacity});
-        }, "layers"_a, "memory"_a, "states"_a, "capacity"_a, "memory_capacity"_a = 0);
+        .def_static("bytes", [](Heads layers, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity, const std::string& type) {
+            return furet::Cache::bytes({std::move(layers), std::move(memory), std::move(states), capacity, memory_capacity, cache_type_of(type)});
+        }, "layers"_a, "memory"_a, "states"_a, "capacity"_a, "memory_capacity"_a = 0, "type"_a = "f16");
 
     nb::class_<PyProgram>(m, "Program")
         .def(nb::init<int64_t, int64_t, int64_t>(), "max_tokens"_a, "max_rows"_a, "arena_bytes"_a)

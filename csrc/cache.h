@@ -1,5 +1,5 @@
 // What one sequence remembers, in one mapping that is touched only as it fills: keys and values of its own tokens and of an
-// encoder's, in float16, and the float32 states of recurrent instructions.
+// encoder's, and the float32 states of recurrent instructions.
 #pragma once
 
 #include <cstddef>
@@ -7,18 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "key_values.h"
+
 namespace furet {
-
-// Keys and values of one layer: keys [H, room / 16, D, 16], values [H, room, D padded to 16]; see kernels.h.
-struct KeyValues {
-    int heads, dim;
-    int64_t room;               // tokens, a multiple of 64
-    uint16_t* keys;
-    uint16_t* values;
-
-    // Write the key and value of one position, float16 rows of `dim`.
-    void put(int head, int64_t position, const uint16_t* key, const uint16_t* value) const;
-};
 
 struct State {
     float* values;
@@ -30,6 +21,7 @@ struct CacheShape {
     std::vector<std::pair<int, int>> layers, memory;
     std::vector<int64_t> states;
     int64_t capacity, memory_capacity;      // tokens
+    CacheType type = CacheType::F16;        // heads of a size that is no multiple of 32 stay F16
 };
 
 class Cache {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "key_values.h"
 #include "recurrence.h"
 #include "types.h"
 
@@ -18,13 +19,23 @@ constexpr int kPanelColumns = 256;                 // columns of weights that ar
 constexpr int kMaxTokens = 1024;                   // tokens of one step
 constexpr int kHeadLimit = 512;                    // widest attention head
 constexpr int kMaxExperts = 1024;                  // experts of one layer
+constexpr int kSpan = 256;                         // keys between whose softmax and the next span's there is a merge
+constexpr int kQueryRows = 96;                     // most (token, head) pairs that one task of attention covers
+constexpr int kSplitRows = 48;                     // and of those whose keys several tasks share
+constexpr int64_t kQueryStride = kHeadLimit + 16;  // floats between rows of queries, and of scores: off powers of two, so that
+constexpr int64_t kScoreStride = kSpan + 16;       // rows do not meet in one set of the cache
+
+// Floats of what one query gathers from keys: the highest score, the sum of the weights, 14 unused, and D sums of values.
+constexpr int64_t part_floats(int dim) { return 16 + (dim + 15) / 16 * 16; }
 
 // Private working memory of one thread.
 struct Scratch {
     alignas(64) uint8_t panel[2 * 16 * kPanelColumns * 4];   // unpacked weights of up to 32 rows
     alignas(64) float sums[kMaxTokens * 32];                 // partial results of those rows
-    alignas(64) float heads[16 * kHeadLimit];                // attention: outputs in the making
-    alignas(64) float scores[16 * 64];                       // attention: scores of one block of keys
+    alignas(64) float queries[kQueryRows * kQueryStride];    // attention: queries, scaled
+    alignas(64) float scores[kQueryRows * kScoreStride];     // attention: scores of one span of keys
+    alignas(64) float parts[kQueryRows * part_floats(kHeadLimit)];      // attention: what comes of it
+    alignas(64) float wholes[kQueryRows * part_floats(kHeadLimit)];     // attention: and of all spans before
     int32_t experts[kMaxExperts];                            // experts that a step's tokens go to
     int32_t x_rows[kMaxTokens], y_rows[kMaxTokens];          // where the tokens of one expert are read and written
 };
@@ -59,18 +70,14 @@ struct ScoreArgs {
     bool plain() const { return !soft_cap && !slopes && !distances; }
 };
 
-// Keys lie as [K, capacity / 16, D, 16] and values as [K, capacity, D padded to 16], both float16: so that 16 keys, or 16
-// channels of a value, are one vector.
 struct AttentionArgs {
     const float* q;             // [tokens, H * D]
     int64_t q_stride;
-    const uint16_t* keys;
-    const uint16_t* values;
-    int64_t capacity;           // a multiple of 64
+    KeyValues cache;
     int64_t key_count;
     int64_t start;              // position of the first of `tokens`
     int64_t tokens;
-    int heads, kv_heads, head_dim;
+    int heads;
     bool causal;                // a query sees keys up to its own position; otherwise all
     int64_t window;             // keys further back than this are not seen; 0: all are
     ScoreArgs scores;
@@ -79,6 +86,20 @@ struct AttentionArgs {
     int64_t out_width;
 };
 
+// The (token, head) pairs that share a kv head.
+inline int64_t rows_of(const AttentionArgs& a) { return a.tokens * (a.heads / a.cache.heads); }
+
+// The spans [first, last) that any query of the args sees.
+struct Spans {
+    int64_t first, last;
+    int64_t count() const { return last - first; }
+};
+inline Spans spans_of(const AttentionArgs& a) {
+    const int64_t newest = a.causal ? a.start + a.tokens - 1 : a.key_count - 1;
+    const int64_t oldest = a.window > 0 && a.start >= a.window ? a.start - a.window + 1 : 0;
+    return {oldest / kSpan, newest / kSpan + 1};
+}
+
 // Functions of single values; the last three have a parameter: x * p, p tanh(x / p), x within [-p, p].
 enum class Function { Silu, Gelu, GeluTanh, Relu, Sigmoid, Tanh, Exp, Softplus, Scale, SoftCap, Clamp };
 constexpr bool has_parameter(Function f) { return f >= Function::Scale; }
@@ -86,7 +107,6 @@ constexpr bool has_parameter(Function f) { return f >= Function::Scale; }
 struct Kernels {
     const char* name;
     int row_tile;               // rows that one unit of `linear` covers
-    int query_tile;             // (token, head) pairs that one task of `attend` covers
 
     // Rows [unit * row_tile, (unit + 1) * row_tile) of y = x W^T (+ bias) (+ residual), for units first <= unit < last.
     void (*linear)(const LinearArgs&, int64_t first, int64_t last, Scratch&);
@@ -110,8 +130,12 @@ struct Kernels {
     void (*add)(const float* a, const float* b, int64_t n, float* out);
     void (*subtract)(const float* a, const float* b, int64_t n, float* out);
     void (*multiply)(const float* a, const float* b, int64_t n, float* out);
-    // Query rows [first, first + query_tile) of the (token, head) pairs that share kv head `kv`.
-    void (*attend)(const AttentionArgs&, int kv, int64_t first, Scratch&);
+    // Rows [first, first + count) of the (token, head) pairs that share kv head `kv`, at most kQueryRows.
+    void (*attend)(const AttentionArgs&, int kv, int64_t first, int64_t count, Scratch&);
+    // All rows, at most kQueryRows, in pieces: what they gather from one span, as [rows, part_floats], and the result from
+    // [spans, rows, part_floats].
+    void (*attend_span)(const AttentionArgs&, int kv, int64_t span, float* parts, Scratch&);
+    void (*merge_spans)(const AttentionArgs&, int kv, const float* parts, Scratch&);
     // The `used` experts of highest softmax(score), best first and of equal scores the lower one, and their weights, which are
     // made to add up to 1 with `normalise`.
     void (*route)(const float* scores, int64_t experts, int64_t used, bool normalise, int32_t* chosen, float* weights, Scratch&);
@@ -123,8 +147,8 @@ struct Kernels {
     void (*wkv4)(const Wkv4Args&, int64_t begin, int64_t end);
     // Values [i, i + 16), a multiple of 16 or the head's end, of one head.
     void (*wkv7)(const Wkv7Args&, int64_t head, int64_t i);
-    // Floats to float16, as the cache holds them.
-    void (*store_half)(const float* x, int64_t n, uint16_t* out);
+    // The key or value of one position and head as the cache holds it, in encoded_bytes(type, dim) bytes.
+    void (*encode)(CacheType type, const float* x, int dim, uint8_t* out);
     // Multiply-accumulate as fast as the machine can, from registers; returns the operations done (for measuring the peak).
     int64_t (*spin_int8)(int64_t rounds);
 };

@@ -96,12 +96,37 @@ void Program::fill_tables(const Step& step) {
             }
 }
 
+void Program::make_room(const Step& step) {
+    int64_t floats = 0, done = 0;
+    for (const Instruction& instruction : instructions_) {
+        auto* i = std::get_if<Attention>(&instruction);
+        if (!i) continue;
+        int64_t floats_here = 0, done_here = 0;
+        for (const Run& run : step.runs) {
+            if (run.count * (i->heads / i->kv_heads) > kSplitRows) continue;
+            floats_here += parts_of(run.count * i->heads, i->head_dim, i->keys == Keys::Memory ? run.cache->memory_capacity : run.cache->capacity);
+            done_here += i->kv_heads;
+        }
+        floats = std::max(floats, floats_here);
+        done = std::max(done, done_here);
+    }
+    if (floats > parts_.float_count) {
+        parts_.floats.reset(new float[(size_t)floats]);
+        parts_.float_count = floats;
+    }
+    if (done > parts_.done_count) {
+        parts_.done.reset(new std::atomic<int64_t>[(size_t)done]{});
+        parts_.done_count = done;
+    }
+}
+
 void Program::step(Pool& pool, Step step) {
     check_step(step, max_tokens_, max_rows_, reader_);
     for (const Instruction& instruction : instructions_) {
         check_step(step, instruction, buffers_);
         check_states(step, instruction, buffers_);
     }
+    if (pool.threads() > 1) make_room(step);
     fill_tables(step);
     for (Tasks& tasks : tasks_) tasks.reset();
     const Kernels& table = kernels();

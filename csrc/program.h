@@ -60,6 +60,16 @@ struct Step {
 // what later attention is to remember.
 enum class Reader { Decoder, Encoder, Remembering };
 
+// Where threads that share the keys of one query leave what they gathered from their spans.
+struct Parts {
+    std::unique_ptr<float[]> floats;
+    std::unique_ptr<std::atomic<int64_t>[]> done;       // zeros between instructions
+    int64_t float_count = 0, done_count = 0;
+};
+
+// Floats of the parts of `rows` (token, head) pairs over a cache of so many tokens.
+constexpr int64_t parts_of(int64_t rows, int dim, int64_t capacity) { return rows * ((capacity + kSpan - 1) / kSpan) * part_floats(dim); }
+
 class Program {
 public:
     Program(int64_t max_tokens, int64_t max_rows, int64_t arena_bytes);
@@ -79,6 +89,8 @@ public:
 private:
     friend class Worker;
     void fill_tables(const Step& step);
+    // Room for the parts of every attention of the step, should it be split.
+    void make_room(const Step& step);
     // What the program becomes with one more instruction that keeps keys.
     Reader reader_with(const Append& append) const;
 
@@ -90,6 +102,7 @@ private:
     std::vector<RopeTable> tables_;
     std::vector<Instruction> instructions_;
     std::deque<Tasks> tasks_;           // of each instruction
+    Parts parts_;
 };
 
 }  // namespace furet

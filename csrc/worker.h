@@ -7,6 +7,8 @@
 
 namespace furet {
 
+struct Asked;
+
 class Worker {
 public:
     Worker(Program& program, const Step& step, Pool& pool, const Kernels& kernels, int thread)
@@ -45,6 +47,10 @@ private:
     void operate(const Wkv4&, Counter& next);
     void operate(const Wkv7&, Counter& next);
 
+    std::vector<Asked> asked_of(const Attention&) const;
+    // Into tasks; returns how many.
+    int64_t cut(std::vector<Asked>& asked) const;
+    void attend_part(const Asked& asked, int kv, int64_t span);
     int64_t find_experts(const Buffer& route, int32_t* out) const;
     int64_t find_tokens(const Buffer& route, int32_t expert, int64_t x_each, Scratch& scratch) const;
     void multiply(const ExpertLinear&, int32_t expert, int64_t tokens, int64_t first, int64_t last);

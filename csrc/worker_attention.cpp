@@ -32,11 +32,11 @@ void Worker::operate(const Append& i, Counter& next) {
     const Buffer& v = at(i.v);
     each_row(k, next, [&](int64_t t) {
         const auto [run, offset] = run_of(t);
-        uint16_t key[kHeadLimit], value[kHeadLimit];
+        uint8_t key[2 * kHeadLimit], value[2 * kHeadLimit];
         const KeyValues& layer = cached(*run->cache, i.keys, i.layer);
         for (int head = 0; head < layer.heads; ++head) {
-            kernels_.store_half(floats(k, t) + (int64_t)head * i.head_dim, i.head_dim, key);
-            kernels_.store_half(floats(v, t) + (int64_t)head * i.head_dim, i.head_dim, value);
+            kernels_.encode(layer.type, floats(k, t) + (int64_t)head * i.head_dim, i.head_dim, key);
+            kernels_.encode(layer.type, floats(v, t) + (int64_t)head * i.head_dim, i.head_dim, value);
             layer.put(head, run->cache->length + offset, key, value);
         }
     });
@@ -47,32 +47,92 @@ static ScoreArgs score_args(const Scores& s, int heads) {
             s.first_distance, (int64_t)s.distances.size() / heads};
 }
 
-void Worker::operate(const Attention& i, Counter& next) {
+// What the queries of one run ask for, cut by rows, or by spans of keys whose parts meet in `parts`. How it is cut changes no
+// result.
+struct Asked {
+    AttentionArgs args;
+    int64_t tasks = 0;
+    int64_t rows = 0;                       // of a task
+    float* parts = nullptr;                 // [K, spans, rows, part_floats]
+    std::atomic<int64_t>* done = nullptr;   // [K] spans whose parts are there
+
+    int64_t part_floats_of_head() const { return spans_of(args).count() * rows_of(args) * part_floats(args.cache.dim); }
+};
+
+std::vector<Asked> Worker::asked_of(const Attention& i) const {
     const Buffer& q = at(i.q);
     const Buffer& o = at(i.out);
-    const int group = i.heads / i.kv_heads;
     const ScoreArgs scores = score_args(i.scores, i.heads);
-    auto tiles_of = [&](const Run& run) { return (run.count * group + kernels_.query_tile - 1) / kernels_.query_tile; };
-    int64_t count = 0;
-    for (const Run& run : step_.runs) count += i.kv_heads * tiles_of(run);
-    share(next, count, 1, [&](int64_t task, int64_t) {
-        int64_t token = 0;
-        for (const Run& run : step_.runs) {
-            const int64_t tiles = tiles_of(run);
-            if (task >= i.kv_heads * tiles) {
-                task -= i.kv_heads * tiles;
-                token += run.count;
-                continue;
-            }
-            const KeyValues& layer = cached(*run.cache, i.keys, i.layer);
-            const int64_t keys = i.keys == Keys::Memory ? run.cache->memory_length : run.cache->length + run.count;
-            const AttentionArgs args = {floats(q, token), q.row_bytes / 4, layer.keys, layer.values, layer.room, keys,
-                                        run.cache->length, run.count, i.heads, i.kv_heads, i.head_dim, i.keys == Keys::Past,
-                                        i.window, scores, out(o, token), o.row_bytes, o.width};
-            // The last queries see the most keys: take them first, so that the end of the instruction is even.
-            const int64_t tile = tiles - 1 - task / i.kv_heads;
-            return kernels_.attend(args, (int)(task % i.kv_heads), tile * kernels_.query_tile, pool_.scratch(thread_));
+    std::vector<Asked> asked;
+    int64_t token = 0;
+    for (const Run& run : step_.runs) {
+        const KeyValues& layer = cached(*run.cache, i.keys, i.layer);
+        const int64_t keys = i.keys == Keys::Memory ? run.cache->memory_length : run.cache->length + run.count;
+        const AttentionArgs args = {floats(q, token), q.row_bytes / 4, layer, keys, run.cache->length, run.count, i.heads,
+                                    i.keys == Keys::Past, i.window, scores, out(o, token), o.row_bytes, o.width};
+        asked.push_back({args});
+        token += run.count;
+    }
+    return asked;
+}
+
+static int64_t cut_by_rows(std::vector<Asked>& asked, int64_t rows) {
+    int64_t tasks = 0;
+    for (Asked& each : asked) {
+        each.rows = rows;
+        tasks += each.tasks = each.args.cache.heads * ((rows_of(each.args) + rows - 1) / rows);
+    }
+    return tasks;
+}
+
+static int64_t cut_by_spans(std::vector<Asked>& asked, const Parts& room) {
+    float* parts = room.floats.get();
+    std::atomic<int64_t>* done = room.done.get();
+    int64_t tasks = 0;
+    for (Asked& each : asked) {
+        const int64_t spans = spans_of(each.args).count();
+        if (spans > 1 && rows_of(each.args) <= kSplitRows) {
+            each.tasks = each.args.cache.heads * spans;
+            each.parts = parts;
+            each.done = done;
+            parts += each.args.cache.heads * each.part_floats_of_head();
+            done += each.args.cache.heads;
         }
+        tasks += each.tasks;
+    }
+    return tasks;
+}
+
+// Large tasks unpack keys for more queries at a time; small ones, where there are few, keep all threads busy.
+int64_t Worker::cut(std::vector<Asked>& asked) const {
+    const int64_t plenty = pool_.threads() == 1 ? 1 : 4 * pool_.threads();
+    int64_t tasks = 0;
+    for (int64_t rows = kQueryRows; rows >= kQueryRows / 4; rows /= 2)
+        if ((tasks = cut_by_rows(asked, rows)) >= plenty) return tasks;
+    return cut_by_spans(asked, program_.parts_);
+}
+
+void Worker::attend_part(const Asked& asked, int kv, int64_t span) {
+    const AttentionArgs& a = asked.args;
+    const Spans spans = spans_of(a);
+    float* parts = asked.parts + kv * asked.part_floats_of_head();
+    kernels_.attend_span(a, kv, spans.first + span, parts + span * rows_of(a) * part_floats(a.cache.dim), pool_.scratch(thread_));
+    if (asked.done[kv].fetch_add(1, std::memory_order_acq_rel) + 1 < spans.count()) return;
+    // The last to come merges them all, and leaves the counter as the next instruction wants it.
+    asked.done[kv].store(0, std::memory_order_relaxed);
+    kernels_.merge_spans(a, kv, parts, pool_.scratch(thread_));
+}
+
+void Worker::operate(const Attention& i, Counter& next) {
+    std::vector<Asked> asked = asked_of(i);
+    share(next, cut(asked), 1, [&](int64_t task, int64_t) {
+        const Asked* each = asked.data();
+        for (; task >= each->tasks; ++each) task -= each->tasks;
+        // The last queries see the most keys: take them first, so that the end of the instruction is even.
+        const int64_t place = (each->tasks - 1 - task) / i.kv_heads, first = place * each->rows;
+        const int kv = (int)(task % i.kv_heads);
+        if (each->parts) return attend_part(*each, kv, place);
+        kernels_.attend(each->args, kv, first, std::min(each->rows, rows_of(each->args) - first), pool_.scratch(thread_));
     });
 }
 

@@ -38,7 +38,7 @@ static void quantise(const float* x, int64_t width, uint8_t* out) {
 }
 
 // Apply f(F32 x, offset) -> F32 over [begin, end) of a row and write floats or q8 blocks.
-template <class Function> FURET_INLINE void emit(int64_t begin, int64_t end, int64_t width, RowOut out, Function f) {
+template <class Function> FURET_INLINE void emit(int64_t begin, int64_t end, RowOut out, Function f) {
     if (out.q8) {
         for (int64_t i = begin; i < end; i += 32) quantise_block(f(i), f(i + 16), ((Q8Block*)out.q8)[i / 32]);
         return;
@@ -60,19 +60,19 @@ FURET_INLINE F32 load_within(const float* x, int64_t i, int64_t end) {
     return load(lane);
 }
 
-static void activate(Function function, float parameter, const float* x, int64_t begin, int64_t end, int64_t width, RowOut out) {
+static void activate(Function function, float parameter, const float* x, int64_t begin, int64_t end, int64_t, RowOut out) {
     const F32 p = splat(parameter);
-    choose(function, [&](auto f) { emit(begin, end, width, out, [&](int64_t i) { return apply<f.value>(load_within(x, i, end), p); }); });
+    choose(function, [&](auto f) { emit(begin, end, out, [&](int64_t i) { return apply<f.value>(load_within(x, i, end), p); }); });
 }
 
-static void gated(Function function, const float* gate, const float* up, int64_t begin, int64_t end, int64_t width, RowOut out) {
+static void gated(Function function, const float* gate, const float* up, int64_t begin, int64_t end, int64_t, RowOut out) {
     choose(function, [&](auto f) {
-        emit(begin, end, width, out, [&](int64_t i) { return mul(apply<f.value>(load_within(gate, i, end), zero()), load_within(up, i, end)); });
+        emit(begin, end, out, [&](int64_t i) { return mul(apply<f.value>(load_within(gate, i, end), zero()), load_within(up, i, end)); });
     });
 }
 
 static void affine(const float* x, const float* weight, const float* bias, int64_t width, RowOut out) {
-    emit(0, width, width, out, [&](int64_t i) {
+    emit(0, width, out, [&](int64_t i) {
         F32 y = load_within(x, i, width);
         if (weight) y = mul(y, load_within(weight, i, width));
         return bias ? add(y, load_within(bias, i, width)) : y;
@@ -80,15 +80,15 @@ static void affine(const float* x, const float* weight, const float* bias, int64
 }
 
 static void add_rows(const float* a, const float* b, int64_t n, float* out) {
-    emit(0, n, n, {out, nullptr}, [&](int64_t i) { return add(load_within(a, i, n), load_within(b, i, n)); });
+    emit(0, n, {out, nullptr}, [&](int64_t i) { return add(load_within(a, i, n), load_within(b, i, n)); });
 }
 
 static void subtract_rows(const float* a, const float* b, int64_t n, float* out) {
-    emit(0, n, n, {out, nullptr}, [&](int64_t i) { return sub(load_within(a, i, n), load_within(b, i, n)); });
+    emit(0, n, {out, nullptr}, [&](int64_t i) { return sub(load_within(a, i, n), load_within(b, i, n)); });
 }
 
 static void multiply_rows(const float* a, const float* b, int64_t n, float* out) {
-    emit(0, n, n, {out, nullptr}, [&](int64_t i) { return mul(load_within(a, i, n), load_within(b, i, n)); });
+    emit(0, n, {out, nullptr}, [&](int64_t i) { return mul(load_within(a, i, n), load_within(b, i, n)); });
 }
 
 static void halve(const float* x, int64_t n, uint16_t* out) {

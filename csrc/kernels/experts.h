@@ -8,7 +8,7 @@ namespace furet::FURET_ISA {
 // The weights are shares of a softmax over all experts: e^(s - max) / total, in float32, the total summed by lanes. A NaN among
 // the scores makes all weights of the token NaN; the experts are still `used` different ones.
 static void route(const float* scores, int64_t experts, int64_t used, bool normalise, int32_t* chosen, float* weights, Scratch& scratch) {
-    float* share = scratch.heads;
+    float* share = scratch.sums;
     const int64_t padded = (experts + 15) / 16 * 16;
     for (int64_t e = 0; e < padded; ++e) share[e] = e < experts ? scores[e] : -__builtin_inff();
     F32 highest = load(share), sum = zero();
@@ -37,7 +37,7 @@ static void route(const float* scores, int64_t experts, int64_t used, bool norma
 }
 
 static void combine(const float* x, int64_t stride, const float* weights, int64_t used, int64_t width, float* out) {
-    emit(0, width, width, {out, nullptr}, [&](int64_t i) {
+    emit(0, width, {out, nullptr}, [&](int64_t i) {
         F32 sum = mul(splat(weights[0]), load_within(x, i, width));
         for (int64_t rank = 1; rank < used; ++rank) sum = fma(splat(weights[rank]), load_within(x + rank * stride, i, width), sum);
         return sum;

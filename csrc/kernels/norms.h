@@ -20,7 +20,7 @@ static void rms_norm(const float* x, const float* weight, int64_t group, int64_t
         auto normed = [&](int64_t i) {
             return mul(mul(load_within(x, i, start + group), scale), load_within(weight, i - start, group));
         };
-        emit(start, start + group, width, out, normed);
+        emit(start, start + group, out, normed);
     }
 }
 
@@ -44,7 +44,7 @@ static void layer_norm(const float* x, const float* weight, const float* bias, i
             squares = fma(v, v, squares);
         }
         const F32 scale = splat(1.0f / __builtin_sqrtf(sum_lanes(squares) / (float)group + eps));
-        emit(start, end, width, out, [&](int64_t i) {
+        emit(start, end, out, [&](int64_t i) {
             const F32 y = mul(mul(centred(x, i, end, mean), scale), load_within(weight, i, end));
             return bias ? add(y, load_within(bias, i, end)) : y;
         });
@@ -63,14 +63,14 @@ static void l2_norm(const float* x, int64_t group, int64_t width, float eps, flo
         const float size = __builtin_sqrtf(dot(x + start, x + start, group));
         // Not the other way round: a NaN must not turn into eps.
         const F32 scale = splat(1.0f / (size < eps ? eps : size));
-        emit(start, end, width, {out, nullptr}, [&](int64_t i) { return mul(load_within(x, i, end), scale); });
+        emit(start, end, {out, nullptr}, [&](int64_t i) { return mul(load_within(x, i, end), scale); });
     }
 }
 
 static void head_dot(const float* a, const float* b, int64_t group, int64_t width, float* out) {
     for (int64_t start = 0; start < width; start += group) {
         const F32 product = splat(dot(a + start, b + start, group));
-        emit(start, start + group, width, {out, nullptr}, [&](int64_t) { return product; });
+        emit(start, start + group, {out, nullptr}, [&](int64_t) { return product; });
     }
 }
 

@@ -43,9 +43,9 @@ static int64_t spin_int8(int64_t rounds) {
 }
 
 static const Kernels table = {
-    kName, kRowTile, kQueryTile, linear, pack, quantise, rms_norm, layer_norm, l2_norm, head_dot, affine, activate, gated,
-    add_rows, subtract_rows, multiply_rows, attend, route, combine,
-    convolve, selective_scan, wkv4, wkv7, halve, spin_int8,
+    kName, kRowTile, linear, pack, quantise, rms_norm, layer_norm, l2_norm, head_dot, affine, activate, gated,
+    add_rows, subtract_rows, multiply_rows, attend, attend_span, merge_spans, route, combine,
+    convolve, selective_scan, wkv4, wkv7, encode, spin_int8,
 };
 
 }  // namespace furet::FURET_ISA

@@ -48,6 +48,8 @@ FURET_INLINE void store_half(uint16_t* p, F32 a) {
 
 FURET_INLINE I32 splat_int(int32_t x) { return {_mm512_set1_epi32(x)}; }
 FURET_INLINE I32 load_int(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+// 16 bytes, each widened to a lane.
+FURET_INLINE I32 load_int8(const int8_t* p) { return {_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p))}; }
 FURET_INLINE I32 load_uint8(const uint8_t* p) { return {_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p))}; }
 FURET_INLINE void store_int(int32_t* p, I32 a) { _mm512_storeu_si512(p, a.v); }
 FURET_INLINE I32 add(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }

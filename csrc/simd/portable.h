@@ -51,6 +51,7 @@ FURET_INLINE void store_half(uint16_t* p, F32 a) {
 
 FURET_INLINE I32 splat_int(int32_t x) { FURET_LANES(I32, x) }
 FURET_INLINE I32 load_int(const int32_t* p) { FURET_LANES(I32, p[i]) }
+FURET_INLINE I32 load_int8(const int8_t* p) { FURET_LANES(I32, p[i]) }
 FURET_INLINE I32 load_uint8(const uint8_t* p) { FURET_LANES(I32, p[i]) }
 FURET_INLINE void store_int(int32_t* p, I32 a) { std::memcpy(p, a.v, sizeof a.v); }
 FURET_INLINE I32 add(I32 a, I32 b) { FURET_LANES(I32, a.v[i] + b.v[i]) }

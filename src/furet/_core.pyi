@@ -10,6 +10,7 @@ Kind = Literal["f32", "q8", "route", "out"]
 Rows = Literal["tokens", "rows"]
 Style = Literal["interleaved", "halves"]
 Function = Literal["silu", "gelu", "gelu_tanh", "relu", "sigmoid", "tanh", "exp", "softplus"]
+CacheType = Literal["f16", "q8_0", "q4_0"]
 Bounded = Literal["scale", "soft_cap", "clamp"]
 
 def cpu() -> dict[str, object]:
@@ -23,6 +24,9 @@ def readable_types() -> list[int]:
 
 def buffer_row_bytes(kind: Kind, width: int) -> int:
     """Bytes that one row (token) of an arena buffer takes, padding included."""
+
+def part_bytes(heads: int, kv_heads: int, head_dim: int, sequences: int, max_tokens: int) -> int:
+    """What a step may note down for each 256 tokens of context, where threads share the keys of a query."""
 
 def scratch_bytes(threads: int) -> int:
     """Bytes of private working memory that a pool of that many threads allocates."""
@@ -78,11 +82,12 @@ class Weight:
 class Cache:
     """What one sequence remembers. Memory is touched only as it fills.
 
-    layers              (K, D) of every layer that attends: keys and values per token, float16
+    layers              (K, D) of every layer that attends: keys and values per token
     memory              (H, D) of every layer that recalls: the same per token of an encoder
     states              values of every recurrent state, float32, zeros at first
     capacity            tokens
     memory_capacity     tokens of an encoder
+    type                of keys and values; heads of a size that is no multiple of 32 are always f16
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Cache:
         states: Sequence[int],
         capacity: int,
         memory_capacity: int = 0,
+        type: CacheType = "f16",
     ) -> None: ...
     @property
     def capacity(self) -> int: ...
@@ -115,6 +121,7 @@ class Cache:
         states: Sequence[int],
         capacity: int,
         memory_capacity: int = 0,
+        type: CacheType = "f16",
     ) -> int: ...
 
 class Program:

@@ -22,6 +22,14 @@ def test_json_is_what_the_library_says(furet: Furet, model: Path) -> None:
     assert found["largest_context"] == expected.largest_context
 
 
+def test_the_type_of_keys_and_values(furet: Furet, model: Path) -> None:
+    for option in ("--kv", "--cache-type"):
+        found = json.loads(furet("plan", model, "--context", 128, option, "q8_0", "--json").out)
+        assert found["kv"] == "q8_0" and found["rows"] == dict(plan(model, context=128, kv="q8_0").rows)
+    assert "kept as q4_0" in furet("plan", model, "--kv", "q4_0").out
+    assert furet("plan", model, "--kv", "q5_0").code == 2
+
+
 def test_text(furet: Furet, model: Path) -> None:
     shown = furet("plan", model).out
     for row in ("weights", "KV cache", "activations", "total", "budget"):

@@ -105,6 +105,7 @@ def test_a_closed_model(load):
         ({"context": -5}, "context"),
         ({"sequences": 0}, "sequences"),
         ({"backend": "gpu"}, "backend"),
+        ({"kv": "q5_0"}, "kv"),
         ({"memory": "lots"}, "memory"),
         ({"seed": -1}, "seed"),
     ],

@@ -67,6 +67,18 @@ def test_the_native_program_and_the_reference_agree(load):
     assert native.generate(prompt, **greedy).tokens == reference.generate(prompt, **greedy).tokens
 
 
+@pytest.mark.parametrize("kv", ["q8_0", "q4_0"])
+def test_keys_and_values_in_blocks(load, tmp_path, kv):
+    path = tiny.write(tmp_path / "heads.gguf", tiny.model(tokenizer=True, C=128, H=4, K=2, D=32))
+    ids = [(7 * i) % 256 for i in range(60)]
+    native, again = load(path, kv=kv), load(path, kv=kv, threads=2, chunk=7)
+    exact = load(path, kv=kv, backend="reference")
+    got = native.logits(ids)
+    np.testing.assert_array_equal(again.logits(ids), got)
+    np.testing.assert_allclose(got, exact.logits(ids), rtol=0, atol=1e-4)
+    assert np.abs(got - load(path).logits(ids)).max() > 1e-4
+
+
 def test_log_probabilities_are_those_of_the_model(model):
     out = model.generate(PROMPT, max_tokens=5, seed=9, temperature=3, logprobs=3, ignore_eos=True)
     rows = model.logits(PROMPT + out.tokens)[len(PROMPT) - 1 : -1].astype(np.float64)

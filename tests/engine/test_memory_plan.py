@@ -51,6 +51,23 @@ def test_every_sequence_has_a_cache(header):
     assert three.total - one.total == 2 * dict(one.rows)["KV cache"]
 
 
+def test_keys_and_values_in_blocks_leave_room_for_more(header, rest):
+    f16, q8_0 = (planned(header, 1 << 40, 1024, kv=kv) for kv in ("f16", "q8_0"))
+    assert q8_0.kv == "q8_0" and dict(q8_0.rows)["KV cache"] * 64 == dict(f16.rows)["KV cache"] * 34
+    budget = rest + cache(header, 1024)
+    assert planned(header, budget, kv="q8_0").context == 1024 * 64 // 34 // 64 * 64
+    reference = planned(header, 1 << 40, 1024, kv="q8_0", backend="reference")
+    assert dict(reference.rows)["KV cache"] == 4 * dict(f16.rows)["KV cache"]
+    with pytest.raises(BadRequest, match="kv: got 'q5_0'"):
+        Settings(kv="q5_0")
+
+
+def test_heads_without_blocks_are_remarked(path):
+    odd = tiny.model(C=80, H=4, K=4, D=20)
+    found = planned(odd, 1 << 40, kv="q8_0")
+    assert found.rows == planned(odd, 1 << 40).rows and "heads of 20 values" in found.notes[0]
+
+
 def test_the_usual_context_is_what_most_need_and_no_more_than_the_model_knows(header):
     assert planned(header, 1 << 40).context == 4096
     short = tiny.model(keys={"context_length": 300})

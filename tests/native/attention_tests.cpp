@@ -1,4 +1,4 @@
-// Attention against a softmax in double precision over the same float16 keys and values.
+// Attention against a softmax in double precision over what the cache holds.
 #include <algorithm>
 
 #include "activations.h"
@@ -13,26 +13,53 @@ namespace {
 
 struct Heads { int heads, kv_heads, dim; };
 
+const char* name_of(CacheType type) { return type == CacheType::F16 ? "f16" : type == CacheType::Q8_0 ? "q8_0" : "q4_0"; }
+
+// The values that an encoded row stands for.
+void decode(CacheType type, int dim, const uint8_t* row, float* out) {
+    for (int d = 0; d < dim; ++d) {
+        const uint8_t* block = row + d / 32 * cached_block_bytes(type);
+        const int c = d % 32;
+        if (type == CacheType::F16) out[d] = half_to_float(load_u16(row + 2 * d));
+        else if (type == CacheType::Q8_0) out[d] = load_half(block) * (float)(int8_t)block[2 + c];
+        else out[d] = load_half(block) * (float)((block[2 + c % 16] >> (c < 16 ? 0 : 4) & 15) - 8);
+    }
+}
+
 // Queries of the tokens [start, start + tokens) over a cache that holds them and all before. What no query may see is NaN.
 class AttentionCase {
 public:
-    AttentionCase(Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random)
-        : heads(heads), start(start), tokens(tokens), window(window), capacity((start + tokens + 63) / 64 * 64),
-          padded((heads.dim + 15) / 16 * 16), scale(1 / std::sqrt((float)heads.dim)),
-          q(random_floats(tokens * heads.heads * heads.dim, random)), keys(exact<uint16_t>(heads.kv_heads * capacity * heads.dim)),
-          values(exact<uint16_t>(heads.kv_heads * capacity * padded)) {
-        std::fill_n(keys.get(), heads.kv_heads * capacity * heads.dim, (uint16_t)0x7e00);
-        std::fill_n(values.get(), heads.kv_heads * capacity * padded, (uint16_t)0x7e00);
+    AttentionCase(Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random, CacheType type = CacheType::F16)
+        : heads(heads), start(start), tokens(tokens), window(window), cache{heads.kv_heads, heads.dim, type, (start + tokens + 63) / 64 * 64, nullptr, nullptr},
+          scale(1 / std::sqrt((float)heads.dim)), q(random_floats(tokens * heads.heads * heads.dim, random)),
+          keys(exact<uint8_t>(heads.kv_heads * cache.key_bytes())), values(exact<uint8_t>(heads.kv_heads * cache.value_bytes())),
+          key_floats(exact<float>(heads.kv_heads * (start + tokens) * heads.dim)), value_floats(exact<float>(heads.kv_heads * (start + tokens) * heads.dim)) {
+        cache.keys = keys.get();
+        cache.values = values.get();
+        // 0x7e7e is a NaN in float16.
+        std::fill_n(keys.get(), heads.kv_heads * cache.key_bytes(), (uint8_t)0x7e);
+        std::fill_n(values.get(), heads.kv_heads * cache.value_bytes(), (uint8_t)0x7e);
         for (int kv = 0; kv < heads.kv_heads; ++kv)
-            for (int64_t j = 0; j < start + tokens; ++j)
+            for (int64_t j = 0; j < start + tokens; ++j) {
                 for (int d = 0; d < heads.dim; ++d) {
-                    key(kv, j, d) = float_to_half((float)random.uniform(-2, 2));
-                    value(kv, j, d) = float_to_half((float)random.uniform(-2, 2));
+                    key(kv, j, d) = (float)random.uniform(-2, 2);
+                    value(kv, j, d) = (float)random.uniform(-2, 2);
                 }
+                write(kv, j);
+            }
     }
 
-    uint16_t& key(int kv, int64_t j, int d) { return keys[(size_t)(((kv * capacity + j / 16 * 16) * heads.dim) + 16 * d + j % 16)]; }
-    uint16_t& value(int kv, int64_t j, int d) { return values[(size_t)((kv * capacity + j) * padded + d)]; }
+    float& key(int kv, int64_t j, int d) { return key_floats[(size_t)((kv * (start + tokens) + j) * heads.dim + d)]; }
+    float& value(int kv, int64_t j, int d) { return value_floats[(size_t)((kv * (start + tokens) + j) * heads.dim + d)]; }
+    // What `key` and `value` say of a position goes to the cache, and they become what the cache holds.
+    void write(int kv, int64_t j) {
+        uint8_t k[2 * kHeadLimit], v[2 * kHeadLimit];
+        kPortable.encode(cache.type, &key(kv, j, 0), heads.dim, k);
+        kPortable.encode(cache.type, &value(kv, j, 0), heads.dim, v);
+        decode(cache.type, heads.dim, k, &key(kv, j, 0));
+        decode(cache.type, heads.dim, v, &value(kv, j, 0));
+        cache.put(kv, j, k, v);
+    }
     int64_t width() const { return heads.heads * heads.dim; }
     int64_t span() const { return (int64_t)distances.size() / heads.heads; }
     double added(int head, int64_t away) const {
@@ -43,7 +70,7 @@ public:
     const float* query(int64_t token, int head) const { return q.get() + token * width() + head * heads.dim; }
 
     AttentionArgs args(RowOut out, int64_t out_stride) const {
-        return {q.get(), width(), keys.get(), values.get(), capacity, start + tokens, start, tokens, heads.heads, heads.kv_heads, heads.dim, causal, window,
+        return {q.get(), width(), cache, start + tokens, start, tokens, heads.heads, causal, window,
                 {scale, soft_cap, slopes.empty() ? nullptr : slopes.data(), distances.empty() ? nullptr : distances.data(), first_distance, span()}, out, out_stride, width()};
     }
     std::unique_ptr<float[]> run(const Kernels& table) const {
@@ -52,20 +79,31 @@ public:
         return out;
     }
     static void attend_all(const Kernels& table, const AttentionArgs& a) {
-        const int64_t rows = a.tokens * (a.heads / a.kv_heads);
-        for (int kv = 0; kv < a.kv_heads; ++kv)
-            for (int64_t first = 0; first < rows; first += table.query_tile) table.attend(a, kv, first, dirty_scratch());
+        for (int kv = 0; kv < a.cache.heads; ++kv)
+            for (int64_t first = 0; first < rows_of(a); first += kQueryRows) table.attend(a, kv, first, std::min<int64_t>(kQueryRows, rows_of(a) - first), dirty_scratch());
+    }
+    static void attend_in_parts(const Kernels& table, const AttentionArgs& a) {
+        const Spans spans = spans_of(a);
+        const int64_t floats = rows_of(a) * part_floats(a.cache.dim);
+        for (int kv = 0; kv < a.cache.heads; ++kv) {
+            auto parts = exact<float>(spans.count() * floats);
+            for (int64_t span = spans.last - 1; span >= spans.first; --span)
+                table.attend_span(a, kv, span, parts.get() + (span - spans.first) * floats, dirty_scratch());
+            table.merge_spans(a, kv, parts.get(), dirty_scratch());
+        }
     }
     void check(const float* y);
 
     Heads heads;
-    int64_t start, tokens, window, capacity, padded;
+    int64_t start, tokens, window;
+    KeyValues cache;
     bool causal = true;
     float scale, soft_cap = 0;
     std::vector<float> slopes, distances;
     int64_t first_distance = 0;
     std::unique_ptr<float[]> q;
-    std::unique_ptr<uint16_t[]> keys, values;
+    std::unique_ptr<uint8_t[]> keys, values;
+    std::unique_ptr<float[]> key_floats, value_floats;
 
 private:
     void check_head(int64_t token, int head, const float* y);
@@ -73,7 +111,7 @@ private:
 
 // A score is D products and sums, so it is off by at most (D + 2) roundings (twice that unfused) of sum |q k|; the weight
 // e^(s - m) by as much relatively, twice (s and m), and 2 ulp; the sums over keys by one rounding a key, and by three for
-// each block of 64, where the running maximum may move.
+// each span that is merged.
 void AttentionCase::check_head(int64_t token, int head, const float* y) {
     const int kv = head / (heads.heads / heads.kv_heads);
     const int64_t position = start + token, oldest = window > 0 ? std::max<int64_t>(0, position - window + 1) : 0;
@@ -83,7 +121,7 @@ void AttentionCase::check_head(int64_t token, int head, const float* y) {
     for (int64_t j = oldest; j <= newest; ++j) {
         double sum = 0, magnitude = 0;
         for (int d = 0; d < heads.dim; ++d) {
-            const double term = (double)query(token, head)[d] * half_to_float(key(kv, j, d));
+            const double term = (double)query(token, head)[d] * key(kv, j, d);
             sum += term;
             magnitude += std::fabs(term);
         }
@@ -99,7 +137,7 @@ void AttentionCase::check_head(int64_t token, int head, const float* y) {
     for (int d = 0; d < heads.dim; ++d) {
         double wanted = 0, magnitude = 0;
         for (int64_t j = oldest; j <= newest; ++j) {
-            const double term = score[(size_t)(j - oldest)] / total * half_to_float(value(kv, j, d));
+            const double term = score[(size_t)(j - oldest)] / total * value(kv, j, d);
             wanted += term;
             magnitude += std::fabs(term);
         }
@@ -123,7 +161,18 @@ void check_one_at_a_time(const Kernels& table, const AttentionCase& c, const flo
         if (c.causal) args.key_count = args.start + 1;
         AttentionCase::attend_all(table, args);
         CHECK(same_bits(row.get(), y + t * c.width(), 4 * c.width()));
+        AttentionCase::attend_in_parts(table, args);
+        CHECK(same_bits(row.get(), y + t * c.width(), 4 * c.width()));
     }
+}
+
+// The spans one by one, as several threads do.
+void check_in_parts(const Kernels& table, const AttentionCase& c, const float* y) {
+    auto out = exact<float>(c.tokens * c.width());
+    const AttentionArgs args = c.args({out.get(), nullptr}, 4 * c.width());
+    if (rows_of(args) > kSplitRows) return;
+    AttentionCase::attend_in_parts(table, args);
+    CHECK(same_bits(out.get(), y, 4 * c.tokens * c.width()));
 }
 
 void check_quantised_output(const Kernels& table, const AttentionCase& c, const float* y) {
@@ -140,16 +189,17 @@ void check_quantised_output(const Kernels& table, const AttentionCase& c, const 
 void check_case(const Tables& tables, AttentionCase& c, const std::string& what) {
     for (const Kernels* table : tables) {
         tally.where = std::string(table->name) + " attention " + std::to_string(c.heads.heads) + "/" + std::to_string(c.heads.kv_heads) + "x" + std::to_string(c.heads.dim) +
-                      " at " + std::to_string(c.start) + "+" + std::to_string(c.tokens) + what;
+                      " " + name_of(c.cache.type) + " at " + std::to_string(c.start) + "+" + std::to_string(c.tokens) + what;
         const auto y = c.run(*table);
         c.check(y.get());
         check_one_at_a_time(*table, c, y.get());
+        check_in_parts(*table, c, y.get());
         check_quantised_output(*table, c, y.get());
     }
 }
 
-void test_case(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random) {
-    AttentionCase c(heads, start, tokens, window, random);
+void test_case(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random, CacheType type = CacheType::F16) {
+    AttentionCase c(heads, start, tokens, window, random, type);
     check_case(tables, c, " window " + std::to_string(window));
 }
 
@@ -159,9 +209,9 @@ std::vector<float> some_floats(int64_t n, Random& random) {
 }
 
 // Scores that distance adds to, and capped; then all keys, before and behind.
-void test_shaped(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random) {
+void test_shaped(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random, CacheType type = CacheType::F16) {
     for (int what = 0; what < 8; ++what) {
-        AttentionCase c(heads, start, tokens, window, random);
+        AttentionCase c(heads, start, tokens, window, random, type);
         if (what & 1) c.soft_cap = 1.5f;
         if (what & 2)
             for (int h = 0; h < heads.heads; ++h) c.slopes.push_back(0.5f / (float)(h + 1));
@@ -172,7 +222,7 @@ void test_shaped(const Tables& tables, Heads heads, int64_t start, int64_t token
         check_case(tables, c, " shaped " + std::to_string(what));
     }
     for (int64_t span : {1, 7, 99}) {
-        AttentionCase c(heads, 0, start + tokens, 0, random);
+        AttentionCase c(heads, 0, start + tokens, 0, random, type);
         c.causal = false;
         check_case(tables, c, " of all keys");
         c.distances = some_floats(heads.heads * span, random);
@@ -180,7 +230,7 @@ void test_shaped(const Tables& tables, Heads heads, int64_t start, int64_t token
         check_case(tables, c, " of all keys by distance");
     }
     // Some queries over keys that were there before, as in an answer.
-    AttentionCase c(heads, start, tokens, 0, random);
+    AttentionCase c(heads, start, tokens, 0, random, type);
     c.causal = false;
     check_case(tables, c, " of a memory");
 }
@@ -192,37 +242,65 @@ void test_single_key(const Tables& tables, Random& random) {
         tally.where = std::string(table->name) + " attention to one key";
         const auto y = c.run(*table);
         for (int h = 0; h < 2; ++h)
-            for (int d = 0; d < 48; ++d) CHECK(y[(size_t)(48 * h + d)] == half_to_float(c.value(0, 70, d)));
+            for (int d = 0; d < 48; ++d) CHECK(y[(size_t)(48 * h + d)] == c.value(0, 70, d));
     }
 }
 
 // Scores far apart: the weights of all but the best vanish, and nothing overflows.
 void test_far_scores(const Tables& tables, Random& random) {
     AttentionCase c({1, 1, 32}, 130, 1, 0, random);
-    for (int64_t j = 0; j <= 130; ++j)
-        for (int d = 0; d < 32; ++d) c.key(0, j, d) = float_to_half(j == 40 ? 60000.0f : -60000.0f);
+    for (int64_t j = 0; j <= 130; ++j) {
+        for (int d = 0; d < 32; ++d) c.key(0, j, d) = j == 40 ? 60000.0f : -60000.0f;
+        c.write(0, j);
+    }
     for (int d = 0; d < 32; ++d) c.q[(size_t)d] = 1000;
     for (const Kernels* table : tables) {
         tally.where = std::string(table->name) + " attention with scores far apart";
         const auto y = c.run(*table);
-        for (int d = 0; d < 32; ++d) CHECK(y[(size_t)d] == half_to_float(c.value(0, 40, d)));
+        for (int d = 0; d < 32; ++d) CHECK(y[(size_t)d] == c.value(0, 40, d));
     }
 }
 
 // A NaN in a query, or in a key or value that it sees, must be seen in the result.
-void test_not_numbers(const Tables& tables, Random& random) {
+void test_not_numbers(const Tables& tables, CacheType type, Random& random) {
     for (int what = 0; what < 3; ++what)
-        for (int64_t at : {0, 15, 16, 63, 64, 90}) {
+        for (int64_t at : {0, 15, 16, 63, 64, 255, 256, 290}) {
             // A window that begins at the key, or all keys.
-            AttentionCase c({2, 1, 32}, 90, 1, at % 2 ? 91 - at : 0, random);
+            AttentionCase c({2, 1, 32}, 290, 1, at % 2 ? 291 - at : 0, random, type);
             if (what == 0) c.q[(size_t)(at % 32)] = NAN;
-            if (what == 1) c.key(0, at, 5) = 0x7e00;
-            if (what == 2) c.value(0, at, 5) = 0x7e00;
+            if (what == 1) c.key(0, at, 5) = NAN;
+            if (what == 2) c.value(0, at, 5) = NAN;
+            c.write(0, at);
             for (const Kernels* table : tables) {
-                tally.where = std::string(table->name) + " attention with a NaN " + (what == 0 ? "query" : what == 1 ? "key" : "value");
+                tally.where = std::string(table->name) + " attention with a NaN " + (what == 0 ? "query" : what == 1 ? "key" : "value") + " at " + std::to_string(at) + " in " + name_of(type);
                 const auto y = c.run(*table);
                 CHECK(std::isnan(y[5]));
                 if (what == 1) CHECK(std::isnan(y[6]) && std::isnan(y[37]));
+            }
+        }
+}
+
+// Every code of a block is the nearest to its value that the block's scale allows, and all instruction sets agree.
+void test_encoding(const Tables& tables, CacheType type, Random& random) {
+    for (double size : {0.0, 1e-30, 1e-3, 1.0, 1e3, 1e5})
+        for (int trial = 0; trial < 20; ++trial) {
+            const auto x = random_floats(64, random, -size, size);
+            uint8_t wanted[128];
+            float y[64];
+            kPortable.encode(type, x.get(), 64, wanted);
+            decode(type, 64, wanted, y);
+            tally.where = std::string("encoding ") + name_of(type);
+            for (int i = 0; i < 64; ++i) {
+                double top = 0;
+                for (int j = 0; j < 32; ++j) top = std::max(top, std::fabs((double)x[(size_t)(i / 32 * 32 + j)]));
+                // Half a step, and of Q4_0 a whole one on the side that has no code 8; a scale below float16's is none at all.
+                const double step = type == CacheType::Q8_0 ? top / 127 : top / 8;
+                CHECK_NEAR(y[i], x[(size_t)i], std::max(step * (type == CacheType::Q8_0 ? 0.5 : 1) * 1.01 + top * 0x1p-11, 128 * 0x1p-24));
+            }
+            for (const Kernels* table : tables) {
+                uint8_t got[128];
+                table->encode(type, x.get(), 64, got);
+                CHECK(same_bits(got, wanted, encoded_bytes(type, 64)));
             }
         }
 }
@@ -249,12 +327,26 @@ void test_attention(const Tables& tables) {
             test_case(tables, {4, 1, 32}, 190, 5, window, random);
         }
         test_case(tables, {14, 2, 64}, 30, 70, 0, random);
+        for (int64_t start : {200, 255, 256, 257, 1000})
+            for (int64_t tokens : {1, 3}) test_case(tables, {4, 2, 48}, start, tokens, start / 2, random);
+        test_case(tables, {2, 1, 48}, 220, 120, 0, random);
+        test_case(tables, {25, 1, 16}, 500, 4, 0, random);
         test_case(tables, {1, 1, 1}, 3, 4, 0, random);
         test_case(tables, {2, 1, kHeadLimit}, 10, 3, 0, random);
     }
+    for (CacheType type : {CacheType::Q8_0, CacheType::Q4_0}) {
+        test_encoding(tables, type, random);
+        test_shaped(tables, {2, 1, 32}, 250, 9, 30, random, type);
+        if (tally.quick) continue;
+        for (int dim : {32, 64, 96, 128}) test_case(tables, {6, 2, dim}, 61, 6, 0, random, type);
+        for (int64_t start : {0, 31, 32, 255, 256, 600})
+            for (int64_t tokens : {1, 13}) test_case(tables, {4, 2, 64}, start, tokens, 0, random, type);
+        test_case(tables, {3, 1, 64}, 700, 70, 300, random, type);
+        test_case(tables, {2, 1, kHeadLimit}, 10, 3, 0, random, type);
+    }
     test_single_key(tables, random);
     test_far_scores(tables, random);
-    test_not_numbers(tables, random);
+    for (CacheType type : {CacheType::F16, CacheType::Q8_0, CacheType::Q4_0}) test_not_numbers(tables, type, random);
 }
 
 }  // namespace test

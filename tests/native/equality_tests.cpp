@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "activations.h"
+#include "cache.h"
 #include "linear_cases.h"
 
 namespace test {
@@ -50,23 +51,32 @@ void compare_linear(const Tables& fused, Random& random) {
     }
 }
 
-void compare_attention(const Tables& fused, Random& random) {
-    for (int64_t dim : {16, 40, 64})
+void fill(const KeyValues& cache, int64_t positions, Random& random) {
+    std::vector<uint8_t> key((size_t)encoded_bytes(cache.type, cache.dim)), value(key.size());
+    for (int head = 0; head < cache.heads; ++head)
+        for (int64_t position = 0; position < positions; ++position) {
+            kPortable.encode(cache.type, random_floats(cache.dim, random).get(), cache.dim, key.data());
+            kPortable.encode(cache.type, random_floats(cache.dim, random).get(), cache.dim, value.data());
+            cache.put(head, position, key.data(), value.data());
+        }
+}
+
+void compare_attention(const Tables& fused, CacheType type, Random& random) {
+    for (int dim : {16, 40, 64})
         for (int64_t tokens : {1, 5, 70}) {
             const int heads = 6, kv_heads = 2;
-            const int64_t start = 90, keys = start + tokens, capacity = (keys + 63) / 64 * 64, padded = (dim + 15) / 16 * 16;
+            const int64_t start = 210, keys = start + tokens;
             const auto q = random_floats(tokens * heads * dim, random);
-            std::vector<uint16_t> cache((size_t)(kv_heads * capacity * (dim + padded)));
-            const auto values = random_floats((int64_t)cache.size(), random);
-            kPortable.store_half(values.get(), (int64_t)cache.size(), cache.data());
+            const Cache cache({{{kv_heads, dim}}, {}, {}, keys, 0, type});
+            fill(cache.layers[0], keys, random);
             for (float cap : {0.0f, 3.0f})
                 compare(fused, "attention of " + std::to_string(dim), [&](const Kernels& table) {
                     Floats y((size_t)(tokens * heads * dim));
                     const ScoreArgs scores{0.3f, cap, nullptr, nullptr, 0, 0};
-                    const AttentionArgs a{q.get(), heads * dim, cache.data(), cache.data() + kv_heads * capacity * dim, capacity, keys, start, tokens,
-                                          heads, kv_heads, (int)dim, true, 0, scores, {y.data(), nullptr}, 4 * heads * dim, heads * dim};
+                    const AttentionArgs a{q.get(), heads * dim, cache.layers[0], keys, start, tokens, heads, true, 0, scores, {y.data(), nullptr}, 4 * heads * dim, heads * dim};
                     for (int kv = 0; kv < kv_heads; ++kv)
-                        for (int64_t first = 0; first < tokens * (heads / kv_heads); first += table.query_tile) table.attend(a, kv, first, dirty_scratch());
+                        for (int64_t first = 0; first < rows_of(a); first += kQueryRows)
+                            table.attend(a, kv, first, std::min<int64_t>(kQueryRows, rows_of(a) - first), dirty_scratch());
                     return y;
                 });
         }
@@ -126,9 +136,9 @@ void compare_functions(const Tables& fused, Random& random) {
             return y;
         });
     }
-    compare(fused, "store_half", [&](const Kernels& table) {
+    compare(fused, "encode f16", [&](const Kernels& table) {
         std::vector<uint16_t> half((size_t)n);
-        table.store_half(x.get(), n, half.data());
+        table.encode(CacheType::F16, x.get(), (int)n, (uint8_t*)half.data());
         Floats y;
         for (uint16_t bits : half) y.push_back((bits & 0x7fff) > 0x7c00 ? 0x7e00 : bits);
         return y;
@@ -179,7 +189,7 @@ void test_equality(const Tables& tables) {
     if (fused.empty()) return;
     Random random(77);
     compare_linear(fused, random);
-    compare_attention(fused, random);
+    for (CacheType type : {CacheType::F16, CacheType::Q8_0, CacheType::Q4_0}) compare_attention(fused, type, random);
     compare_rows(fused, random);
     compare_functions(fused, random);
     compare_recurrent(fused, random);

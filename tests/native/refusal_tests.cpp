@@ -175,7 +175,15 @@ void test_caches() {
     const CacheShape mixed{{{2, 20}, {1, 64}}, {{4, 16}}, {3}, 65, 1};
     CHECK(Cache::bytes(mixed) == 2 * (2 * 128 * (20 + 32) + 128 * 128 + 4 * 64 * 32) + 64);
     Cache cache(mixed);
-    CHECK(cache.layers[1].keys == cache.layers[0].values + 2 * 128 * 32 && (uint16_t*)cache.states[0].values == cache.memory[0].values + 4 * 64 * 16);
+    CHECK(cache.layers[1].keys == cache.layers[0].values + 2 * 2 * 128 * 32 && (uint8_t*)cache.states[0].values == cache.memory[0].values + 2 * 4 * 64 * 16);
+    for (CacheType type : {CacheType::Q8_0, CacheType::Q4_0}) {
+        // Heads of 20 and 16 values stay as they are.
+        const CacheShape blocks{{{2, 20}, {1, 64}}, {{4, 16}, {3, 96}}, {3}, 65, 1, type};
+        const int64_t block = type == CacheType::Q8_0 ? 34 : 18;
+        CHECK(Cache::bytes(blocks) == 2 * (2 * 128 * (20 + 32) + 4 * 64 * 32) + 2 * block * (128 * 2 + 3 * 64 * 3) + 64);
+        Cache held(blocks);
+        CHECK(held.layers[0].type == CacheType::F16 && held.layers[1].type == type && held.memory[1].type == type);
+    }
 }
 
 // An encoder's program: what it puts where, and what it wants of the caches.
@@ -216,8 +224,8 @@ void test_steps() {
     const auto cache = TinyModel::cache(6), small = TinyModel::cache(2);
     model.step(pool, {1, 2, 3}, *cache);
     const int64_t halves = Cache::bytes(TinyModel::shape(6)) / 2;
-    const uint16_t* held = cache->layers[0].keys;
-    const std::vector<uint16_t> before(held, held + halves);
+    const uint8_t* held = cache->layers[0].keys;
+    const std::vector<uint8_t> before(held, held + 2 * halves);
     auto refused = [&](const std::vector<int32_t>& tokens, std::vector<Run> runs, const std::vector<int32_t>& rows) {
         return refuses([&] { model.step(pool, tokens, std::move(runs), rows); }) && cache->length == 3 && small->length == 0 &&
                same_bits(before.data(), held, 2 * halves);

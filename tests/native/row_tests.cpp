@@ -139,15 +139,15 @@ bool same_half(uint16_t a, uint16_t b) { return a == b || ((a & 0x7fff) > 0x7c00
 void check_halves(const Kernels& table, const std::vector<float>& x) {
     const int64_t n = (int64_t)x.size();
     auto out = exact<uint16_t>(n);
-    table.store_half(x.data(), n, out.get());
+    table.encode(CacheType::F16, x.data(), (int)n, (uint8_t*)out.get());
     bool same = true;
     for (int64_t i = 0; i < n; ++i) same &= same_half(out[(size_t)i], float_to_half(x[(size_t)i]));
     CHECK(same);
 }
 
 // Every float16, every point between two of them and its neighbours: subnormals, ties and overflow among them.
-void test_store_half(const Kernels& table, Random& random) {
-    start(table, "store_half");
+void test_encode_half(const Kernels& table, Random& random) {
+    start(table, "encode f16");
     const uint32_t step = tally.quick ? 97 : 1;
     for (uint32_t h = 0; h < 0x7c00; h += step) {
         const float here = half_to_float((uint16_t)h);
@@ -179,7 +179,7 @@ void test_rows(const Tables& tables) {
         test_special_lengths(*table);
         test_affine(*table, random);
         test_sums_and_products(*table, random);
-        test_store_half(*table, random);
+        test_encode_half(*table, random);
         CHECK(table->spin_int8(3) > 0);
     }
 }

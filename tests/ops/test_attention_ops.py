@@ -12,10 +12,11 @@ from single import TOKENS, Body, T, Tensors, V, random, step, wanted
 
 from furet import _core
 from furet.ops import Ops, native, reference
+from furet.ops.cached import CacheType
 
 # Keys and values are kept in float16: 0.0005 of what they are, which a softmax of scores up to 10 may multiply.
 ERROR = 0.003
-LONG = np.random.RandomState(8).randint(0, V, 150).astype(np.int32)
+LONG = np.random.RandomState(8).randint(0, V, 300).astype(np.int32)
 SHAPES = [(4, 2, 16), (3, 3, 20), (6, 1, 24), (2, 1, 80), (2, 2, 96), (8, 4, 7)]
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -51,10 +52,12 @@ def causal(made: Tensors, heads: int, kv_heads: int, options: dict[str, Any]) ->
     return forward
 
 
-def in_steps(forward: Body, made: Tensors, tokens: NDArray[np.int32], size: int, threads: int) -> Any:
-    """Steps of `size` tokens; the cache outgrows a block of keys."""
+def in_steps(
+    forward: Body, made: Tensors, tokens: NDArray[np.int32], size: int, threads: int, kv: CacheType = "f16"
+) -> Any:
+    """Steps of `size` tokens; the cache outgrows a span of keys."""
     compiled = native.compile(forward, made, max_tokens=size, max_rows=size)
-    cache, pool = compiled.new_cache(len(tokens)), _core.Pool(threads)
+    cache, pool = compiled.new_cache(len(tokens), kv=kv), _core.Pool(threads)
     out = np.empty((len(tokens), compiled.vocab), np.float32)
     edges = [*range(0, len(tokens), size), len(tokens)]
     for start, end in pairwise(edges):
@@ -72,9 +75,25 @@ def close(got: Any, right: Any) -> None:
 def test_causal(kind: str, heads: int, kv_heads: int, dim: int) -> None:
     made = tensors(heads, kv_heads, dim)
     forward = causal(made, heads, kv_heads, KINDS[kind])
-    got = in_steps(forward, made, LONG, 150, 2)
+    got = in_steps(forward, made, LONG, 300, 2)
     close(got, wanted(forward, made, LONG))
-    np.testing.assert_array_equal(in_steps(forward, made, LONG, 37, 1), got)
+    for size, threads in ((37, 1), (11, 4)):
+        np.testing.assert_array_equal(in_steps(forward, made, LONG, size, threads), got)
+
+
+@pytest.mark.parametrize("kv", ["q8_0", "q4_0"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("heads", "kv_heads", "dim"), [(4, 2, 32), (2, 1, 64), (2, 2, 96), (2, 1, 20)])
+def test_keys_and_values_in_blocks(kv: CacheType, kind: str, heads: int, kv_heads: int, dim: int) -> None:
+    """The reference rounds as the cache does; heads of a size that has no blocks stay f16 in both."""
+    made = tensors(heads, kv_heads, dim)
+    forward = causal(made, heads, kv_heads, KINDS[kind])
+    got = in_steps(forward, made, LONG, 300, 2, kv)
+    close(got, reference.step(forward, reference.decoder(made), LONG, [(reference.Cache(kv=kv), len(LONG))]))
+    for size, threads in ((37, 1), (1, 2)):
+        np.testing.assert_array_equal(in_steps(forward, made, LONG, size, threads, kv), got)
+    if dim % 32 == 0:
+        assert np.abs(got - wanted(forward, made, LONG)).max() > 1e-4
 
 
 def test_layers_of_different_shapes_share_a_cache() -> None:
@@ -89,7 +108,7 @@ def test_layers_of_different_shapes_share_a_cache() -> None:
         return op.rows(op.attention(2, b, op.columns(k, 0, 16), op.columns(v, 5, 16), 4, 1, 0.2))
 
     assert native.compile(forward, made, max_tokens=1, max_rows=1).cache_shape.layers == ((2, 16), (8, 8), (1, 16))
-    got = in_steps(forward, made, LONG, 150, 2)
+    got = in_steps(forward, made, LONG, 300, 2)
     close(got, wanted(forward, made, LONG))
     np.testing.assert_array_equal(in_steps(forward, made, LONG, 1, 1), got)
 
@@ -113,19 +132,19 @@ def encoder(made: Tensors, heads: int, table: str | None = None, layers: int = 2
 def test_both_ways(heads: int, dim: int, table: str | None) -> None:
     made = tensors(heads, heads, dim)
     forward = encoder(made, heads, table)
-    compiled = native.compile(forward, made, max_tokens=150, max_rows=150)
-    caches = [compiled.new_cache(150) for _ in range(2)]
+    compiled = native.compile(forward, made, max_tokens=300, max_rows=300)
+    caches = [compiled.new_cache(300) for _ in range(2)]
     right = wanted(forward, made, LONG)
-    rows = np.arange(150, dtype=np.int32)
-    out = np.empty((150, 9), np.float32)
+    rows = np.arange(300, dtype=np.int32)
+    out = np.empty((300, 9), np.float32)
     for threads in (1, 2):  # a cache is as good as new after a step: the encoder leaves its length alone
-        compiled.program.step(_core.Pool(threads), LONG, [(caches[0], 150)], rows, out)
+        compiled.program.step(_core.Pool(threads), LONG, [(caches[0], 300)], rows, out)
         assert caches[0].length == 0
         close(out, right)
-    both = np.empty((150, 9), np.float32)
-    compiled.program.step(_core.Pool(2), LONG, [(caches[0], 40), (caches[1], 110)], rows, both)
+    both = np.empty((300, 9), np.float32)
+    compiled.program.step(_core.Pool(2), LONG, [(caches[0], 40), (caches[1], 260)], rows, both)
     compiled.program.step(_core.Pool(1), LONG[:40], [(caches[1], 40)], rows[:40], out[:40])
-    compiled.program.step(_core.Pool(1), LONG[40:], [(caches[1], 110)], rows[:110], out[40:])
+    compiled.program.step(_core.Pool(1), LONG[40:], [(caches[1], 260)], rows[:260], out[40:])
     np.testing.assert_array_equal(both, out)
 
 

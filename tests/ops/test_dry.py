@@ -39,10 +39,26 @@ def test_cache_grows_with_context_and_sequences() -> None:
     assert needs(forward, context=100, sequences=4, max_tokens=8) == replace(one, cache=4 * one.cache)
 
 
+def test_keys_and_values_in_blocks_take_their_bytes() -> None:
+    forward = read_model(tiny.model("llama", L=3, K=2, D=32)).forward
+    found = {kv: needs(forward, context=100, max_tokens=8, kv=kv).cache for kv in ("f16", "q8_0", "q4_0")}
+    assert found == {"f16": 3 * 128 * 4 * 64, "q8_0": 3 * 128 * 4 * 34, "q4_0": 3 * 128 * 4 * 18}
+
+
+def test_threads_that_share_keys_note_parts_down() -> None:
+    """16 floats and a head's sums for each query and 256 tokens, of steps so short that the keys are what is shared."""
+    forward = read_model(tiny.model("llama", H=4, K=2, D=32)).forward
+    assert _core.part_bytes(4, 2, 32, 1, 8) == 8 * 4 * (16 + 32) * 4
+    assert _core.part_bytes(4, 2, 32, 1, 512) == 24 * 4 * (16 + 32) * 4
+    assert _core.part_bytes(4, 2, 32, 3, 512) == 72 * 4 * (16 + 32) * 4
+    one, two = (needs(forward, context=1024, max_tokens=8, threads=threads) for threads in (1, 2))
+    assert two.cache - one.cache == 4 * _core.part_bytes(4, 2, 32, 1, 8)
+
+
 def test_other_figures() -> None:
     forward = read_model(tiny.model("llama")).forward
     got = needs(forward, context=100, max_tokens=8, max_rows=2, threads=3)
-    assert got.logits == 2 * 97 * 4 and got.scratch == _core.scratch_bytes(3)
+    assert got.logits == 2 * 97 * 4 and got.scratch == _core.scratch_bytes(3) + _core.part_bytes(4, 2, 16, 1, 8)
     parts = (got.weights, got.copies, got.cache, got.arena, got.logits, got.scratch)
     assert got.total == sum(parts)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from furet.engine.request import Options
     from furet.files.store import Progress
+    from furet.ops.cached import CacheType
 
 
 class Model(engine.Model):
@@ -45,6 +46,7 @@ def load(
     seed: int | None = None,
     backend: BackendName = "native",
     repack: bool = True,
+    kv: CacheType = "f16",
     reserve: int = 0,
     offline: bool | None = None,
     progress: Progress | None = None,
@@ -61,6 +63,8 @@ def load(
     backend     "native", or "reference": NumPy, exact and slow
     repack      copy the weights into the order in which the kernels read them; False: read the mapped file,
                 whose pages other processes share, at about two thirds of the speed
+    kv          the type in which keys and values are kept: "f16", "q8_0" in about half of its memory, "q4_0" in
+                about a quarter, which answers show
     reserve     bytes of the budget that the calling program needs for itself
     offline     True: do not download; None: as HF_HUB_OFFLINE says
     progress    called with a file's name, bytes done and bytes in all while downloading
@@ -76,6 +80,7 @@ def load(
         chunk=chunk,
         backend=backend,
         repack=repack,
+        kv=kv,
         reserve=reserve,
         offline=offline,
         progress=progress,

@@ -44,6 +44,7 @@ def chat(
     context: options.Context = None,
     memory: options.Memory = None,
     no_repack: options.NoRepack = False,
+    kv: options.KvType = "f16",
 ) -> None:
     """Talk with a model. The default one, smollm2, is small: 98 MB, downloaded at the first start.
 
@@ -69,6 +70,7 @@ def chat(
         context=context,
         memory=memory,
         repack=not no_repack,
+        kv=kv,
         reserve=_SCREEN_BYTES if on_terminal else 0,
     ) as loaded:
         conversation = loaded.chat(system=system, preset=preset, max_tokens=max_tokens, **sampling)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from furet.cli.arguments import Argument, Option
 
@@ -28,6 +28,10 @@ NoRepack = Annotated[
         help="leave the weights in the mapped file, which other processes share, instead of copying them into "
         "the order in which they are read fastest",
     ),
+]
+KvType = Annotated[
+    Literal["f16", "q8_0", "q4_0"],
+    Option("--kv", "--cache-type", help="keep keys and values as f16, the default, q8_0 (half the memory) or q4_0"),
 ]
 Json = Annotated[bool, Option("--json", help="the answer as JSON")]
 

@@ -15,6 +15,7 @@ def plan(
     sequences: Annotated[int, Option("--sequences", help="conversations held at once; default 1")] = 1,
     memory: options.Memory = None,
     threads: options.Threads = None,
+    kv: options.KvType = "f16",
     json: options.Json = False,
 ) -> None:
     """Show what memory a model takes, row by row, whether that fits, and the largest context that would.
@@ -24,12 +25,13 @@ def plan(
 
     examples:
       furet plan smollm2
+      furet plan smollm2 --kv q8_0
       furet plan hf:Qwen/Qwen2.5-7B-Instruct-GGUF:Q4_K_M --context 32768 --memory 8G
     """
     from furet.engine.plan import plan as planned
     from furet.engine.plan import require_fit
 
-    found = planned(model, context=context, sequences=sequences, memory=memory, threads=threads)
+    found = planned(model, context=context, sequences=sequences, memory=memory, threads=threads, kv=kv)
     if json:
         emit_json(
             {
@@ -39,6 +41,7 @@ def plan(
                 "budget": found.budget,
                 "budget_source": found.budget_source,
                 "fits": found.fits,
+                "kv": found.kv,
                 "context": found.context,
                 "sequences": found.sequences,
                 "largest_context": found.largest_context,
@@ -49,7 +52,7 @@ def plan(
     else:
         several = f" x {found.sequences}" if found.sequences > 1 else ""
         rows = [*found.rows, ("total", found.total), ("budget", found.budget)]
-        print(f"{model} with a context of {found.context}{several} tokens")
+        print(f"{model} with a context of {found.context}{several} tokens, kept as {found.kv}")
         print(table([(name, count, size(count)) for name, count in rows], right="lrr"))
         verdict = "fits into" if found.fits else "does not fit into"
         print(

@@ -42,6 +42,7 @@ def run(
     context: options.Context = None,
     memory: options.Memory = None,
     no_repack: options.NoRepack = False,
+    kv: options.KvType = "f16",
     json: options.Json = False,
     stats: Annotated[bool, Option("--stats", help="tokens and speed on stderr, at the end")] = False,
 ) -> None:
@@ -73,7 +74,12 @@ def run(
         logprobs=0 if json and logprobs is None else logprobs,
     )
     with load(
-        options.model_file(model), threads=threads, context=context, memory=memory, repack=not no_repack
+        options.model_file(model),
+        threads=threads,
+        context=context,
+        memory=memory,
+        repack=not no_repack,
+        kv=kv,
     ) as loaded:
         if chat or system is not None or preset is not None:
             conversation = loaded.chat(system=system, preset=preset)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from furet.engine.plan import Settings
     from furet.families.family import Family
     from furet.ops import Ops, Source, Tensor
+    from furet.ops.cached import CacheType
     from furet.ops.native import Compiled
     from furet.ops.values import Value
 
@@ -68,7 +69,7 @@ def compile_backend(model: Family, file: ModelFile, settings: Settings, context:
     """The backend that the settings name, ready to step."""
     sizes = step_sizes(model.kind, settings.chunk, context)
     if settings.backend == "reference":
-        return ReferenceBackend(model, file, sizes)
+        return ReferenceBackend(model, file, sizes, settings.kv)
     return NativeBackend(model, file, sizes, settings)
 
 
@@ -88,12 +89,13 @@ class NativeBackend:
         self._reader = self._compile(model.encode, sizes.source, 1) if sizes.source else None
         self._rows, self._compiled = self._compile(model.forward, sizes.tokens, sizes.rows)
         self._source_room = sizes.source
+        self._kv = settings.kv
         self.vocab = self._compiled.vocab
         self.max_tokens = sizes.tokens
         self.max_rows = sizes.rows
 
     def new_cache(self, capacity: int) -> Cache:
-        return self._compiled.new_cache(capacity, self._source_room)
+        return self._compiled.new_cache(capacity, self._source_room, self._kv)
 
     def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
         self._rows.read(tokens)
@@ -184,18 +186,19 @@ def _leave(matrices: Mapping[str, _core.Weight]) -> None:
 class ReferenceBackend:
     """The NumPy interpreter: slow, float64, the answer by definition."""
 
-    def __init__(self, model: Family, source: Source, sizes: StepSizes) -> None:
+    def __init__(self, model: Family, source: Source, sizes: StepSizes, kv: CacheType) -> None:
         from furet.ops.reference import decoder as decoded
 
         self._model = model
         self._decode = decoded(source)
+        self._kv = kv
         self.vocab = model.config.width if model.kind == "encoder" else model.config.vocab
         self.max_tokens = self.max_rows = sizes.tokens
 
     def new_cache(self, capacity: int) -> Cache:
         from furet.ops.reference import Cache as ReferenceCache
 
-        return ReferenceCache()
+        return ReferenceCache(kv=self._kv)
 
     def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
         from furet.ops.reference import step

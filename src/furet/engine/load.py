@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from furet.convert import ModelFile
     from furet.families.family import Config, Kind
     from furet.files.store import Progress
+    from furet.ops.cached import CacheType
     from furet.text.tokenizer import Tokenizer
 
 
@@ -46,6 +47,7 @@ def open_model(
     chunk: int = CHUNK,
     backend: BackendName = "native",
     repack: bool = True,
+    kv: CacheType = "f16",
     reserve: int = 0,
     offline: bool | None = None,
     progress: Progress | None = None,
@@ -57,7 +59,7 @@ def open_model(
     from furet.files.store import resolve
     from furet.text.from_gguf import tokenizer_from_metadata
 
-    wanted = settings(context, sequences, chunk, threads, backend, repack, reserve)
+    wanted = settings(context, sequences, chunk, threads, backend, repack, reserve, kv)
     limit = budget(memory)
     path = resolve(str(ref), progress=progress, offline=offline)
     file = open_file(path)

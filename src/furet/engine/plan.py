@@ -22,6 +22,7 @@ from furet.sample.settings import whole
 if TYPE_CHECKING:
     from furet.families.family import Family
     from furet.ops import Header
+    from furet.ops.cached import CacheType
     from furet.ops.dry import Needs
 
 BackendName = Literal["native", "reference"]
@@ -30,6 +31,7 @@ USUAL_CONTEXT = 4096  # tokens, unless the caller says more; longer ones cost me
 LEAST_CONTEXT = 256  # tokens; a model that fits only with less is refused, unless the caller asked for that
 CONTEXT_STEP = 64  # tokens; what fits is rounded down to a multiple, the block of the KV cache
 CHUNK = 128  # tokens of a prefill step
+KV_TYPES = ("f16", "q8_0", "q4_0")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Plan:
     budget_source    who says so
     largest_context  tokens that would fit into the budget, at most what the model was trained for; 0: none
     trained_context  tokens that the model was trained for
+    kv               the type of keys and values
     notes            what was decided on the caller's behalf, for people
     """
 
@@ -53,6 +56,7 @@ class Plan:
     budget_source: str
     largest_context: int
     trained_context: int
+    kv: CacheType = "f16"
     notes: tuple[str, ...] = ()
 
     @property
@@ -72,6 +76,7 @@ class Settings:
     context     tokens; None: USUAL_CONTEXT, or what the model was trained for, or what fits
     repack      copy the weights into the order in which the kernels read them; otherwise read the mapped file
     reserve     bytes that the calling program needs for itself
+    kv          the type of keys and values
     """
 
     context: int | None = None
@@ -81,6 +86,7 @@ class Settings:
     backend: BackendName = "native"
     repack: bool = True
     reserve: int = 0
+    kv: CacheType = "f16"
 
     def __post_init__(self) -> None:
         for name, least, most in (("sequences", 1, 1024), ("chunk", 1, 8192), ("threads", 1, 1024)):
@@ -93,6 +99,8 @@ class Settings:
                 raise BadRequest(f"context: got {self.context}, wanted at most {1 << 30}")
         if self.backend not in ("native", "reference"):
             raise BadRequest(f"backend: got {self.backend!r}, wanted 'native' or 'reference'")
+        if self.kv not in KV_TYPES:
+            raise BadRequest(f"kv: got {self.kv!r}, wanted {', '.join(KV_TYPES)}")
 
 
 def settings(
@@ -103,10 +111,11 @@ def settings(
     backend: BackendName = "native",
     repack: bool = True,
     reserve: int = 0,
+    kv: CacheType = "f16",
 ) -> Settings:
     """The settings with the threads of this machine where none are given."""
     workers = default_threads() if threads is None else threads
-    return Settings(context, sequences, chunk, workers, backend, repack, reserve)
+    return Settings(context, sequences, chunk, workers, backend, repack, reserve, kv)
 
 
 def plan(
@@ -117,18 +126,20 @@ def plan(
     memory: str | int | None = None,
     threads: int | None = None,
     chunk: int = CHUNK,
+    kv: CacheType = "f16",
 ) -> Plan:
     """The memory a model would take, from the header of its file alone; also of one that is still on the hub.
 
     context     tokens of one sequence; None: as `furet.load` would choose
     sequences   held at once
     memory      the budget, such as "6G"; None: what the machine leaves
+    kv          the type of keys and values: "f16", "q8_0" or "q4_0"
     raises      as `furet.load`, except DoesNotFit: look at `fits`
     """
     from furet.engine.headers import header
     from furet.families import read_model
 
-    wanted = settings(context, sequences, chunk, threads)
+    wanted = settings(context, sequences, chunk, threads, kv=kv)
     limit = budget(memory)
     with header(ref) as found:
         return make_plan(found, read_model(found, ref), wanted, limit)
@@ -150,6 +161,8 @@ def make_plan(header: Header, model: Family, wanted: Settings, limit: Budget) ->
         )
         context = largest
         rows = _rows(header, model, replace(wanted, context=context))
+    if wanted.kv != "f16" and (sizes := _sizes_kept_as_f16(model)):
+        notes.append(f"heads of {sizes} values keep theirs in f16: {wanted.kv} wants a multiple of 32")
     if context > trained:
         notes.append(f"the context of {context} tokens exceeds the {trained} that the model was trained for")
     return Plan(
@@ -160,6 +173,7 @@ def make_plan(header: Header, model: Family, wanted: Settings, limit: Budget) ->
         budget_source=limit.source,
         largest_context=largest,
         trained_context=trained,
+        kv=wanted.kv,
         notes=tuple(notes),
     )
 
@@ -173,6 +187,16 @@ def _reach(model: Family) -> tuple[int, int | None]:
         most = min(most or LONGEST, LONGEST)
     trained: int = model.config.context
     return trained if most is None else min(trained, most), most
+
+
+def _sizes_kept_as_f16(model: Family) -> str:
+    """Head sizes that no other type of cache is possible with."""
+    from furet.ops.cache_shape import attending
+    from furet.ops.cached import kept_as
+    from furet.ops.trace import trace
+
+    sizes = {head_dim for _, _, head_dim in attending(trace(model.forward)) if kept_as("q8_0", head_dim) == "f16"}
+    return " and ".join(map(str, sorted(sizes)))
 
 
 def require_fit(plan: Plan, name: str) -> None:
@@ -235,6 +259,7 @@ def _needs(model: Family, wanted: Settings, sizes: StepSizes) -> Needs:
         max_tokens=sizes.tokens,
         max_rows=sizes.rows,
         threads=wanted.threads,
+        kv=wanted.kv if wanted.backend == "native" else "f16",
     )
     if not sizes.source:
         return need

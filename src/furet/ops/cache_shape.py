@@ -48,6 +48,16 @@ def cache_shape(code: Sequence[Instruction]) -> CacheShape:
     )
 
 
+def attending(code: Sequence[Instruction]) -> set[tuple[int, int, int]]:
+    """(H, K, D) of the instructions that read keys and values."""
+    shapes = set()
+    for step in code:
+        if isinstance(step, Attention | AttendAll | Recall):
+            kv_heads = step.kv_heads if isinstance(step, Attention) else step.heads
+            shapes.add((step.heads, kv_heads, step.q.width // step.heads))
+    return shapes
+
+
 def state_numbers(code: Sequence[Instruction]) -> dict[str, int]:
     """The place of every recurrent state in `CacheShape.states`."""
     names = dict.fromkeys(step.state for step in code if isinstance(step, Recurrent))

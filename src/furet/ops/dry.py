@@ -12,7 +12,8 @@ from math import prod
 
 from furet.ops import Ops, Tensor, tensors
 from furet.ops.arena import lay_out
-from furet.ops.cache_shape import cache_shape
+from furet.ops.cache_shape import attending, cache_shape
+from furet.ops.cached import CacheType
 from furet.ops.instructions import Embed, EmbedPositions
 from furet.ops.passes import lower
 from furet.ops.trace import trace
@@ -26,11 +27,11 @@ class Needs:
     weights     the tensors that the program reads, as stored
     looked_up   those among them of which a step reads single rows only
     copies      norms and biases, once more, as the float32 that the core wants
-    cache       keys and values of all sequences, when full
+    cache       keys and values of all sequences, when full, with what threads note down that share their keys
     states      what else is kept of all sequences, however long they are
     arena       activations of the longest step
     logits      the array that a step writes
-    scratch     private working memory of the threads
+    scratch     working memory of the threads
     """
 
     weights: int
@@ -56,24 +57,30 @@ def needs(
     max_tokens: int,
     max_rows: int = 1,
     threads: int = 1,
+    kv: CacheType = "f16",
 ) -> Needs:
     """What a forward needs for `sequences` caches of `context` tokens and steps of `max_tokens` tokens.
 
     memory      tokens of an encoder that each sequence has room for
+    kv          the type of keys and values
     """
     from furet import _core
 
     code = lower(trace(forward))
     shape = cache_shape(code)
+    # Threads that share the keys of a query note parts down for every 256 tokens. They are counted in proportion
+    # to the context, like all of the cache, and those of a last 256 that is not full with the scratch.
+    in_parts = [_core.part_bytes(*heads, sequences, max_tokens) for heads in attending(code)] if threads > 1 else []
+    parts = max(in_parts, default=0)
     return Needs(
         weights=sum(map(stored_bytes, tensors.read(code).values())),
         looked_up=sum(map(stored_bytes, _only_looked_up(code))),
         copies=4 * sum(prod(tensor.shape) for tensor in tensors.copied(code).values()),
-        cache=sequences * _core.Cache.bytes(shape.layers, (), (), context),
-        states=sequences * _core.Cache.bytes((), shape.memory, shape.states, 0, memory),
+        cache=sequences * _core.Cache.bytes(shape.layers, (), (), context, 0, kv) + -(-context // 64) * parts // 4,
+        states=sequences * _core.Cache.bytes((), shape.memory, shape.states, 0, memory, kv),
         arena=lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows).bytes,
         logits=4 * max_rows * _logits(code).width,
-        scratch=_core.scratch_bytes(threads),
+        scratch=_core.scratch_bytes(threads) + parts,
     )
 
 

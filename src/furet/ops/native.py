@@ -17,6 +17,7 @@ from furet.errors import UnsupportedModel
 from furet.ops import Ops, Source, Tensor, stored, tensors
 from furet.ops.arena import Layout, lay_out
 from furet.ops.cache_shape import CacheShape, cache_shape, state_numbers
+from furet.ops.cached import CacheType
 from furet.ops.emit import Handles, emit
 from furet.ops.instructions import Rotate
 from furet.ops.passes import is_quantised, lower
@@ -47,11 +48,11 @@ class Compiled:
     arena_bytes: int
     code: Sequence[Instruction]
 
-    def new_cache(self, capacity: int, memory_capacity: int = 0) -> _core.Cache:
+    def new_cache(self, capacity: int, memory_capacity: int = 0, kv: CacheType = "f16") -> _core.Cache:
         """An empty cache for one sequence of up to so many tokens, and so many of an encoder."""
         from furet import _core
 
-        return _core.Cache(*self.cache_shape, capacity, memory_capacity)
+        return _core.Cache(*self.cache_shape, capacity, memory_capacity, kv)
 
 
 def compile(

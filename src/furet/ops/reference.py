@@ -1,7 +1,8 @@
 """The ops in NumPy, in float64: the answer that every other interpreter is measured against.
 
-Nothing here is fast and nothing is rounded: weights are decoded to what they stand for, then all arithmetic
-and the cache are float64. It is the oracle of the tests and the documentation of the native core.
+Nothing here is fast and nothing is rounded, except keys and values where the cache is to hold them in blocks:
+weights are decoded to what they stand for, then all arithmetic and the cache are float64. It is the oracle of
+the tests and the documentation of the native core.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from furet.ops import Activation, Ops, Source, Tensor, bias, recurrent, stored
 from furet.ops.activations import FUNCTIONS
+from furet.ops.cached import CacheType, rounded
 from furet.ops.rope import Rope, angles
 
 Floats = NDArray[np.float64]
@@ -25,6 +27,7 @@ Decode = Callable[[Tensor], NDArray[np.float32]]
 class Cache:
     """What one sequence remembers: `length` is S between steps.
 
+    kv          what keys and values are rounded to; f16 stands for float64 here
     layers      keys and values of its tokens, per layer [S, K*D]
     memory      keys and values of an encoder's tokens, per layer
     states      of recurrent ops, by name
@@ -32,6 +35,7 @@ class Cache:
     """
 
     length: int = 0
+    kv: CacheType = "f16"
     layers: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
     memory: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
     states: dict[str, Floats] = field(default_factory=dict)
@@ -41,6 +45,10 @@ class Cache:
     def recurrent(self) -> bool:
         """Whether there is a state of all tokens, which can only be forgotten as a whole."""
         return bool(self.states)
+
+    def rounded(self, keys: Floats, values: Floats, head_dim: int) -> tuple[Floats, Floats]:
+        """Keys and values as they are remembered. [T, K*D]"""
+        return rounded(keys, self.kv, head_dim), rounded(values, self.kv, head_dim)
 
     def append(self, layer: int, keys: Floats, values: Floats) -> tuple[Floats, Floats]:
         """Add the new rows of a layer; returns all of its rows. [T, K*D] -> [S, K*D]"""
@@ -206,7 +214,8 @@ class Reference:
     ) -> Floats:
         outs = [q[:0]]
         for sequence, new in self._sequences():
-            keys, values = sequence.append(layer, k[new], v[new])
+            held = sequence.rounded(k[new], v[new], q.shape[1] // heads)
+            keys, values = sequence.append(layer, *held)
             away = np.arange(len(keys)) - np.arange(len(keys) - len(q[new]), len(keys))[:, None]  # [T, S]
             seen = (away <= 0) & (away > -window) if window else away <= 0
             added = np.zeros((heads, 1, 1))
@@ -221,18 +230,19 @@ class Reference:
         self, q: Floats, k: Floats, v: Floats, heads: int, scale: float, distances: Tensor | None = None
     ) -> Floats:
         outs = [q[:0]]
-        for _, new in self._read_as_a_whole():
+        for sequence, new in self._read_as_a_whole():
+            keys, values = sequence.rounded(k[new], v[new], q.shape[1] // heads)
             away = np.arange(len(q[new])) - np.arange(len(q[new]))[:, None]  # [T, T]
             added = np.zeros((heads, 1, 1))
             if distances is not None:
                 added = self._by_distance(distances, away, both_ways=True)
             everything = np.ones(away.shape, dtype=bool)
-            outs.append(_attend(q[new], k[new], v[new], heads, heads, scale, everything, added))
+            outs.append(_attend(q[new], keys, values, heads, heads, scale, everything, added))
         return np.concatenate(outs)
 
     def remember(self, layer: int, k: Floats, v: Floats, heads: int) -> Floats:
         for sequence, new in self._read_as_a_whole():
-            sequence.memory[layer] = k[new], v[new]
+            sequence.memory[layer] = sequence.rounded(k[new], v[new], k.shape[1] // heads)
         return k
 
     def recall(self, layer: int, q: Floats, heads: int, scale: float) -> Floats:
