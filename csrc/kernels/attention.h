@@ -131,7 +131,7 @@ static void soften(const Query& query, int64_t from, int64_t count, float* score
 // o of all queries, over the keys [from, to) of a span.
 static void gather_values(const AttentionArgs& a, int kv, const Queries& queries, int64_t from, int64_t to, float* parts, Scratch& scratch) {
     const KeyValues& cache = a.cache;
-    float* panel = (float*)scratch.panel;
+    float* panel = scratch.held;
     for (int64_t channel = 0; channel < cache.dim; channel += kTile)
         for (int64_t position = from; position < to; position += kPanelKeys) {
             const int64_t keys = to - position < kPanelKeys ? to - position : kPanelKeys, after = position + keys;
@@ -150,7 +150,7 @@ static void attend_keys(const AttentionArgs& a, int kv, const Queries& queries, 
     const int64_t to = queries.newest + 1 < end ? (queries.newest + kTile) / kTile * kTile : end;
     const int64_t stride = part_floats(a.cache.dim);
     const int64_t line = cached_block_bytes(a.cache.type);
-    float* panel = (float*)scratch.panel;
+    float* panel = scratch.held;
     for (int64_t position = from; position < to; position += kTile) {
         unpack_keys(a.cache, kv, position, panel);
         const Ahead ahead{position + kTile < to ? a.cache.key_tile(kv, position + kTile) : a.cache.value_tile(kv, 0, from), line};
