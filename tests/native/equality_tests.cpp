@@ -156,13 +156,13 @@ void compare_recurrent(const Tables& fused, Random& random) {
     constexpr int64_t tokens = 9, width = 40, size = 16;
     const auto a = random_floats(tokens * width, random, -2, 0), b = random_floats(tokens * width, random), c = random_floats(tokens * width, random);
     const auto d = random_floats(tokens * width, random), e = random_floats(tokens * width, random), f = random_floats(tokens * width, random);
-    const auto start = random_floats(size * width, random);
+    const auto start = random_floats(size * width, random), rates = random_floats(size * width, random, -2, 0);
     using Rule = std::function<void(const Kernels&, Series, float*)>;
     auto row = [](const std::unique_ptr<float[]>& x) { return Series{x.get(), width}; };
     const std::pair<const char*, Rule> rules[] = {
         {"convolve", [&](const Kernels& t, Series y, float* state) { t.convolve({tokens, width, 4, row(b), y, a.get(), c.get(), state}, 0, width); }},
         {"selective_scan", [&](const Kernels& t, Series y, float* state) {
-            t.selective_scan({tokens, width, size, row(b), row(d), row(e), row(f), y, a.get(), c.get(), state}, 0, width); }},
+            t.selective_scan({tokens, width, size, row(b), row(d), row(e), row(f), y, rates.get(), c.get(), state}, 0, width); }},
         {"wkv4", [&](const Kernels& t, Series y, float* state) { t.wkv4({tokens, width, true, row(b), row(c), y, a.get(), d.get(), state}, 0, width); }},
         {"wkv7", [&](const Kernels& t, Series y, float* state) {
             for (int64_t i = 0; i < size; i += 16) t.wkv7({tokens, 1, size, row(b), row(a), row(c), row(d), row(e), row(f), y, state}, 0, i); }},
