@@ -72,11 +72,12 @@ FURET_INLINE I32 add(I32 a, I32 b) { FURET_FOUR(I32, vaddq_s32(a.v[i], b.v[i])) 
 FURET_INLINE I32 max(I32 a, I32 b) { FURET_FOUR(I32, vmaxq_s32(a.v[i], b.v[i])) }
 FURET_INLINE I32 bit_and(I32 a, I32 b) { FURET_FOUR(I32, vandq_s32(a.v[i], b.v[i])) }
 FURET_INLINE I32 bit_or(I32 a, I32 b) { FURET_FOUR(I32, vorrq_s32(a.v[i], b.v[i])) }
-template <int n> FURET_INLINE I32 shift_left(I32 a) { FURET_FOUR(I32, vshlq_s32(a.v[i], vdupq_n_s32(n))) }
+template <int n> FURET_INLINE I32 shift_left(I32 a) { FURET_FOUR(I32, vshlq_n_s32(a.v[i], n)) }
 template <int n> FURET_INLINE I32 shift_right(I32 a) {
-    FURET_FOUR(I32, vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a.v[i]), vdupq_n_s32(-n))))
+    if constexpr (n == 0) return a;
+    else { FURET_FOUR(I32, vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a.v[i]), n))) }
 }
-template <int n> FURET_INLINE I32 shift_right_signed(I32 a) { FURET_FOUR(I32, vshlq_s32(a.v[i], vdupq_n_s32(-n))) }
+template <int n> FURET_INLINE I32 shift_right_signed(I32 a) { FURET_FOUR(I32, vshrq_n_s32(a.v[i], n)) }
 FURET_INLINE F32 to_float(I32 a) { FURET_FOUR(F32, vcvtq_f32_s32(a.v[i])) }
 FURET_INLINE I32 to_int_nearest(F32 a) { FURET_FOUR(I32, vcvtnq_s32_f32(a.v[i])) }
 FURET_INLINE F32 as_float(I32 a) { FURET_FOUR(F32, vreinterpretq_f32_s32(a.v[i])) }
@@ -111,8 +112,16 @@ FURET_INLINE Bytes at_least(Bytes a, uint8_t least) {
     FURET_FOUR(Bytes, vreinterpretq_s8_u8(vandq_u8(vcgeq_u8(vreinterpretq_u8_s8(a.v[i]), vdupq_n_u8(least)), vdupq_n_u8(1))))
 }
 FURET_INLINE Bytes add_byte(Bytes a, int b) { FURET_FOUR(Bytes, vaddq_s8(a.v[i], vdupq_n_s8((int8_t)b))) }
+// Bytes are shifted one by one here, so a mask that keeps all that can be left is none.
 template <int n> FURET_INLINE Bytes shift_and(Bytes a, uint8_t mask) {
-    FURET_FOUR(Bytes, vandq_s8(vreinterpretq_s8_u8(vshlq_u8(vreinterpretq_u8_s8(a.v[i]), vdupq_n_s8(-n))), vdupq_n_s8((int8_t)mask)))
+    Bytes shifted = a;
+    for (int i = 0; i < 4; ++i) {
+        const uint8x16_t v = vreinterpretq_u8_s8(a.v[i]);
+        if constexpr (n > 0) shifted.v[i] = vreinterpretq_s8_u8(vshrq_n_u8(v, n));
+        if constexpr (n < 0) shifted.v[i] = vreinterpretq_s8_u8(vshlq_n_u8(v, -n));
+    }
+    const int kept = n >= 0 ? 0xff >> n : (0xff << -n) & 0xff;
+    return (mask & kept) == kept ? shifted : and_byte(shifted, mask);
 }
 template <int g> FURET_INLINE Bytes fifth_bit(I32 bits) {
     const uint8_t base = g / 2;
