@@ -123,6 +123,7 @@ static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& sc
             s.first = s.column == 0;
             s.last = s.column + s.columns == a.columns;
             unpack_span(a, s, scratch);
+            if constexpr (kInParts) arrange<Part>((PanelBlock*)scratch.panel, s.columns / 32, a.tokens);
             multiply_all(a, s, scratch);
         }
     }

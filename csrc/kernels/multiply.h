@@ -13,6 +13,7 @@
 
 #include "../activations.h"
 #include "../kernels.h"
+#include "multiply_parts.h"
 #include "panel.h"
 
 namespace furet::FURET_ISA {
@@ -20,9 +21,8 @@ namespace furet::FURET_ISA {
 constexpr int kRowTile = 16 * kRowVectors;
 constexpr int kPanelBlocks = kPanelColumns / 32;
 
-// Outputs of 16 rows and one token each, and a block of the activations of every token.
+// Outputs of 16 rows and one token each.
 template <int RV, int NT> struct Tile { F32 sum[RV][NT]; };
-template <int NT> using Tokens = const Q8Block* [NT];
 
 // The integer dot products of one group of columns; w is the block of the first 16 rows.
 template <Form form, int group, int RV, int NT>
@@ -80,6 +80,7 @@ template <Form form, int group, int RV, int NT>
 static void multiply_panel(const PanelBlock* panel, int64_t blocks, const uint8_t* const (&x)[NT], int64_t first, Tile<RV, NT>& y) {
     Tokens<NT> token;
     for (int t = 0; t < NT; ++t) token[t] = (const Q8Block*)x[t] + first;
+    if constexpr (kInParts) return multiply_parts<Part, form, group>(panel, blocks, token, y.sum[0]);
     Tile<RV, NT> sum = y;
     for (int64_t b = 0; b < blocks; ++b) {
         multiply_block<form, group, RV, NT>(panel + b, token, sum);

@@ -14,6 +14,8 @@
 namespace furet::FURET_ISA {
 
 constexpr const char* kName = "avx512vnni";
+constexpr bool kInParts = false;    // the matrix kernel takes vectors whole, not a register at a time (see neon_part.h)
+struct Part;
 constexpr int kRowVectors = 2;      // 16-row vectors that the matrix kernel works on together
 constexpr int kTokens = 6;          // tokens that it works on together: 2 x 6 x 2 accumulators + 4 fit in 32 registers
 // vpdpbusd multiplies unsigned by signed bytes, so signed codes are stored plus 128 and the sum starts at -128 * sum(x).

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../activations.h"
 #include "inline.h"
 
 namespace furet::FURET_ISA {
@@ -15,8 +16,9 @@ constexpr const char* kName = "neon-i8mm";
 #else
 constexpr const char* kName = "neon-dotprod";
 #endif
+constexpr bool kInParts = true;     // the matrix kernel takes vectors a register at a time (see neon_part.h)
 constexpr int kRowVectors = 1;
-constexpr int kTokens = 2;          // 2 tokens x 4 registers x 2 accumulators + weights fit in 32 registers
+constexpr int kTokens = 4;          // 4 tokens x (4 outputs + 1 sum + 2 of codes) + weights fit in 32 registers
 constexpr int kSignedBias = 0;
 
 struct F32 { float32x4_t v[4]; };
@@ -174,3 +176,5 @@ FURET_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
 #undef FURET_FOUR
 
 }  // namespace furet::FURET_ISA
+
+#include "neon_part.h"
