@@ -1,13 +1,12 @@
 // Linear: y = x W^T over one tile of weight rows and all tokens of the step.
 //
 // Weights are unpacked to panels of 256 columns in private memory (see panel.h), once, and meet every token there (see
-// multiply.h). At the end of a row comes y = y + bias, then y + residual.
+// multiply.h); a single token meets them on the way (see token.h). At the end of a row comes y = y + bias, then y + residual.
 #pragma once
 
 #include "../kernels.h"
 #include "linear_float.h"
-#include "multiply.h"
-#include "unpack.h"
+#include "token.h"
 
 namespace furet::FURET_ISA {
 
@@ -72,21 +71,52 @@ static void multiply_all(const LinearArgs& a, const Span& s, Scratch& scratch) {
     }
 }
 
+// Calls `use` with where the blocks of the span's 16 rows number v are read, the first of them and how many they are.
+template <class Use> FURET_INLINE void with_rows(const LinearArgs& a, const Span& s, int v, Use use) {
+    const int64_t row = s.row + 16 * v, first = s.column / a.info->block, blocks = s.columns / a.info->block;
+    if (a.packed) {
+        // A tile may end beyond the last 16 packed rows: read the last ones again.
+        PackedRows rows{a.packed + (row < a.rows ? row : (a.rows - 1) / 16 * 16) * a.row_bytes + first * 16 * a.info->bytes};
+        return use(rows, first, blocks);
+    }
+    FileRows rows = file_rows(a, row);
+    // Fetch the place in the next tile that corresponds to this one in its own.
+    rows.ahead += (s.row + kRowTile) * a.row_bytes + (kRowTile * s.column + 16 * v * s.columns) * a.row_bytes / a.columns;
+    use(rows, first, blocks);
+}
+
 static void unpack_span(const LinearArgs& a, const Span& s, Scratch& scratch) {
-    for (int v = 0; v < kRowVectors; ++v) {
-        const int64_t row = s.row + 16 * v;
-        PanelBlock* panel = (PanelBlock*)scratch.panel + v * kPanelBlocks;
-        if (a.packed) {
-            const int64_t first = s.column / a.info->block;
-            // A tile may end beyond the last 16 packed rows: read the last ones again.
-            PackedRows rows{a.packed + (row < a.rows ? row : (a.rows - 1) / 16 * 16) * a.row_bytes + first * 16 * a.info->bytes};
-            unpack(a.info->type, rows, first, s.columns / a.info->block, panel);
-            continue;
-        }
-        FileRows rows = file_rows(a, row);
-        // Fetch the place in the next tile that corresponds to this one in its own.
-        rows.ahead += (s.row + kRowTile) * a.row_bytes + (kRowTile * s.column + 16 * v * s.columns) * a.row_bytes / a.columns;
-        unpack(a.info->type, rows, s.column / a.info->block, s.columns / a.info->block, panel);
+    for (int v = 0; v < kRowVectors; ++v)
+        with_rows(a, s, v, [&](auto& rows, int64_t first, int64_t blocks) {
+            unpack(a.info->type, rows, first, blocks, (PanelBlock*)scratch.panel + v * kPanelBlocks);
+        });
+}
+
+// The next 256 columns from s.column on.
+static void next_span(const LinearArgs& a, Span& s) {
+    s.columns = a.columns - s.column < kPanelColumns ? a.columns - s.column : kPanelColumns;
+    s.first = s.column == 0;
+    s.last = s.column + s.columns == a.columns;
+}
+
+static void linear_token(const LinearArgs& a, Span s) {
+    Tile<kRowVectors, 1> y;
+    for (int v = 0; v < kRowVectors; ++v) y.sum[v][0] = zero();
+    const Q8Block* x = (const Q8Block*)(a.x + row_of(a.x_rows, 0) * a.x_stride);
+    s.columns = a.columns;
+    for (int v = 0; v < kRowVectors; ++v)
+        with_rows(a, s, v, [&](auto& rows, int64_t first, int64_t blocks) {
+            multiply_token(a.info->type, rows, first, blocks, x, y.sum[v][0]);
+        });
+    finish(a, s, 0, y);
+}
+
+static void linear_tokens(const LinearArgs& a, Span s, Scratch& scratch) {
+    for (; s.column < a.columns; s.column += kPanelColumns) {
+        next_span(a, s);
+        unpack_span(a, s, scratch);
+        if constexpr (kInParts) arrange<Part>((PanelBlock*)scratch.panel, s.columns / 32);
+        multiply_all(a, s, scratch);
     }
 }
 
@@ -114,18 +144,9 @@ static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& sc
         Span s{};
         s.row = unit * kRowTile;
         s.rows = a.rows - s.row < kRowTile ? a.rows - s.row : kRowTile;
-        if (a.info->form == Form::Float) {
-            linear_float(a, s, scratch);
-            continue;
-        }
-        for (s.column = 0; s.column < a.columns; s.column += kPanelColumns) {
-            s.columns = a.columns - s.column < kPanelColumns ? a.columns - s.column : kPanelColumns;
-            s.first = s.column == 0;
-            s.last = s.column + s.columns == a.columns;
-            unpack_span(a, s, scratch);
-            if constexpr (kInParts) arrange<Part>((PanelBlock*)scratch.panel, s.columns / 32, a.tokens);
-            multiply_all(a, s, scratch);
-        }
+        if (a.info->form == Form::Float) linear_float(a, s, scratch);
+        else if (a.tokens == 1) linear_token(a, s);
+        else linear_tokens(a, s, scratch);
     }
 }
 

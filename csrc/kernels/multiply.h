@@ -24,30 +24,38 @@ constexpr int kPanelBlocks = kPanelColumns / 32;
 // Outputs of 16 rows and one token each.
 template <int RV, int NT> struct Tile { F32 sum[RV][NT]; };
 
+// What a sum of products begins with, so that what was added to the codes cancels.
+template <Form form, int group, int added> FURET_INLINE int32_t start(const Q8Block& x, int half) {
+    if constexpr (form == Form::Minned || kSignedBias == 0) return 0;
+    else return (group == 32 ? x.bias : x.half_bias[half]) / (kSignedBias / added);
+}
+
+template <Form form> FURET_INLINE I32 dot_of(I32 sum, Bytes codes, const int8_t* x) {
+    return form == Form::Signed ? dot_signed(sum, codes, x) : dot(sum, codes, x);
+}
+
 // The integer dot products of one group of columns; w is the block of the first 16 rows.
 template <Form form, int group, int RV, int NT>
 FURET_INLINE void dot_group(const PanelBlock* w, const Tokens<NT>& x, int half, Tile<RV, NT>& out) {
     constexpr int lines = group / 4;
     I32 sum[RV][NT];
     for (int t = 0; t < NT; ++t) {
-        I32 start = splat_int(0);
-        if constexpr (form == Form::Signed && kSignedBias != 0) start = splat_int(group == 32 ? x[t]->bias : x[t]->half_bias[half]);
-        for (int v = 0; v < RV; ++v) sum[v][t] = start;
+        const I32 first = splat_int(start<form, group, kSignedBias>(*x[t], half));
+        for (int v = 0; v < RV; ++v) sum[v][t] = first;
     }
 #pragma GCC unroll 8
     for (int line = half * lines; line < (half + 1) * lines; ++line) {
         Bytes code[RV];
         for (int v = 0; v < RV; ++v) code[v] = load_bytes(w[v * kPanelBlocks].codes[line]);
         for (int t = 0; t < NT; ++t)
-            for (int v = 0; v < RV; ++v)
-                sum[v][t] = form == Form::Signed ? dot_signed(sum[v][t], code[v], x[t]->code + 4 * line) : dot(sum[v][t], code[v], x[t]->code + 4 * line);
+            for (int v = 0; v < RV; ++v) sum[v][t] = dot_of<form>(sum[v][t], code[v], x[t]->code + 4 * line);
     }
     for (int v = 0; v < RV; ++v)
         for (int t = 0; t < NT; ++t) out.sum[v][t] = to_float(sum[v][t]);
 }
 
-template <Form form, int group, int RV, int NT>
-FURET_INLINE void multiply_block(const PanelBlock* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
+template <Form form, int group, class Block, int RV, int NT>
+FURET_INLINE void multiply_block(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
     Tile<RV, NT> dots;
     dot_group<form, group>(w, x, 0, dots);
     for (int v = 0; v < RV; ++v) {
@@ -65,7 +73,7 @@ FURET_INLINE void multiply_block(const PanelBlock* w, const Tokens<NT>& x, Tile<
         }
     }
     for (int v = 0; v < RV; ++v) {
-        const PanelBlock& block = w[v * kPanelBlocks];
+        const Block& block = w[v * kPanelBlocks];
         const F32 total = load(block.total);
         for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(total, splat(x[t]->mid), y.sum[v][t]);
         if constexpr (form == Form::Minned)
@@ -83,7 +91,7 @@ static void multiply_panel(const PanelBlock* panel, int64_t blocks, const uint8_
     if constexpr (kInParts) return multiply_parts<Part, form, group>(panel, blocks, token, y.sum[0]);
     Tile<RV, NT> sum = y;
     for (int64_t b = 0; b < blocks; ++b) {
-        multiply_block<form, group, RV, NT>(panel + b, token, sum);
+        multiply_block<form, group>(panel + b, token, sum);
         for (int t = 0; t < NT; ++t) ++token[t];
     }
     y = sum;

@@ -54,11 +54,10 @@ FURET_INLINE void add_totals(const PanelBlock& w, int part, const Tokens<NT>& x,
     }
 }
 
-// To be called once for a panel that `tokens` tokens will meet.
-template <class Part> static void arrange(PanelBlock* panel, int64_t blocks, int64_t tokens) {
+// To be called once for a panel that tokens will meet.
+template <class Part> static void arrange(PanelBlock* panel, int64_t blocks) {
     if constexpr (Part::kPairs)
-        if (tokens > 1)
-            for (int64_t b = 0; b < blocks; ++b) Part::pair_lines(panel[b].codes);
+        for (int64_t b = 0; b < blocks; ++b) Part::pair_lines(panel[b].codes);
 }
 
 // y += the products of `blocks` blocks of a panel with the tokens' blocks from x on.

@@ -1,4 +1,4 @@
-// The panel: the form in which the matrix kernel reads weights.
+// The panel: the form in which the matrix kernel reads weights, and how unpackers write it.
 //
 // A panel holds 16 rows by some columns as a run of PanelBlocks of 32 columns. Byte 4 * r + j of line g is the code of row r,
 // column 4 * g + j, so a line is one Bytes vector and a token's 4 values meet all 16 rows in one instruction. Nothing is ever
@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "../types.h"
+
 namespace furet::FURET_ISA {
 
 struct PanelBlock {
@@ -14,28 +16,68 @@ struct PanelBlock {
     float total[16];            // sum of scale * code over all 32 columns
     float scale[2][16];         // of each half; [0] serves all 32 columns when the group is 32
     float min[2][16];
+
+    // The lines of one group of codes, each plus `offset`, on their way here.
+    template <class Block, int offset> struct Lines {
+        PanelBlock& block;
+        FURET_INLINE_MEMBER Lines(PanelBlock& block, int) : block(block) {}
+        FURET_INLINE_MEMBER void put(int line, Bytes raw) {
+            constexpr int bias = (Block::kForm == Form::Signed ? kSignedBias : 0) - offset;
+            store_bytes(block.codes[line], bias ? add_byte(raw, bias) : raw);
+        }
+        FURET_INLINE_MEMBER void end() {}
+    };
 };
 
 FURET_INLINE Bytes low_nibbles(Bytes x) { return and_byte(x, 15); }
 FURET_INLINE Bytes high_nibbles(Bytes x) { return shift_and<4>(x, 15); }
 FURET_INLINE Bytes no_bytes() { return as_bytes(splat_int(0)); }
 
-// One line of codes before their offset is taken off, which are also gathered in `sum`: 8 lines of up to 31, or 4 of up to 63,
-// fit in a byte.
-template <int offset> FURET_INLINE void put(uint8_t* line, Bytes raw, Bytes& sum) {
-    sum = add_bytes(sum, raw);
-    store_bytes(line, offset ? add_byte(raw, kSignedBias - offset) : raw);
-}
-
 // `codes` is the sum of a group's codes, whose scale is there already; half 0 comes before half 1.
-FURET_INLINE void add_total(PanelBlock& block, int half, I32 codes) {
+template <class Out> FURET_INLINE void add_total(Out& block, int half, I32 codes) {
     const F32 scale = load(block.scale[half]), sum = to_float(codes);
     store(block.total, half ? fma(scale, sum, load(block.total)) : mul(scale, sum));
 }
 
-template <int offset, int group> FURET_INLINE void put_total(PanelBlock& block, int half, Bytes sum) {
-    add_total(block, half, add(sum_bytes(sum), splat_int(-offset * group)));
-}
+// A group of codes of a type, each plus `offset`, on their way to `out` line by line. They fit in a byte even when the group's
+// lines are added up: 8 of up to 31, or 4 of up to 63.
+template <class Block, int offset, class Out> struct Codes {
+    Out& out;
+    const int half;
+    typename Out::template Lines<Block, offset> lines;
+    Bytes sum = no_bytes();
+
+    FURET_INLINE_MEMBER explicit Codes(Out& out, int half = 0) : out(out), half(half), lines(out, half) {}
+    FURET_INLINE_MEMBER void put(int line, Bytes raw) {
+        sum = add_bytes(sum, raw);
+        lines.put(line, raw);
+    }
+    FURET_INLINE_MEMBER void end() {
+        lines.end();
+        add_total(out, half, add(sum_bytes(sum), splat_int(-offset * Block::kGroup)));
+    }
+};
+
+// The same for codes of all bytes.
+template <class Block, class Out> struct WideCodes {
+    Out& out;
+    typename Out::template Lines<Block, kSignedBias> lines;
+    I32 sum = splat_int(-kSignedBias * 32);
+
+    FURET_INLINE_MEMBER explicit WideCodes(Out& out) : out(out), lines(out, 0) {}
+    FURET_INLINE_MEMBER void put(int line, Bytes codes) {
+        sum = add_codes(sum, codes);
+        lines.put(line, codes);
+    }
+    FURET_INLINE_MEMBER void end() {
+        lines.end();
+        add_total(out, 0, sum);
+    }
+};
+
+// What an unpacker says of its type besides kBytes and kColumns of a block.
+template <int group> struct SignedType { static constexpr Form kForm = Form::Signed; static constexpr int kGroup = group; };
+template <int group> struct MinnedType { static constexpr Form kForm = Form::Minned; static constexpr int kGroup = group; };
 
 // Byte n of every lane.
 template <int n> FURET_INLINE I32 byte_of(I32 x) {

@@ -197,7 +197,9 @@ FURET_INLINE int32_t max_lanes(I32 x) {
     for (int i = 1; i < 16; ++i) top = v[i] > top ? v[i] : top;
     return top;
 }
+// To the second-level cache, and to the first.
 FURET_INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
+FURET_INLINE void prefetch_near(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 
 #undef FURET_PAIR
 

@@ -135,6 +135,8 @@ FURET_INLINE float sum_lanes(F32 a) {
 FURET_INLINE float max_lanes(F32 a) { return _mm512_reduce_max_ps(a.v); }
 FURET_INLINE int32_t sum_lanes(I32 a) { return _mm512_reduce_add_epi32(a.v); }
 FURET_INLINE int32_t max_lanes(I32 a) { return _mm512_reduce_max_epi32(a.v); }
+// To the second-level cache, and to the first.
 FURET_INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
+FURET_INLINE void prefetch_near(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 
 }  // namespace furet::FURET_ISA

@@ -171,7 +171,9 @@ FURET_INLINE int32_t sum_lanes(I32 a) {
 FURET_INLINE int32_t max_lanes(I32 a) {
     return vmaxvq_s32(vmaxq_s32(vmaxq_s32(a.v[0], a.v[1]), vmaxq_s32(a.v[2], a.v[3])));
 }
-FURET_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
+// To the second-level cache, and to the first.
+FURET_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+FURET_INLINE void prefetch_near(const void* p) { __builtin_prefetch(p, 0, 3); }
 
 #undef FURET_FOUR
 

@@ -140,6 +140,7 @@ FURET_INLINE int32_t max_lanes(I32 a) {
     return top;
 }
 FURET_INLINE void prefetch(const void*) {}
+FURET_INLINE void prefetch_near(const void*) {}
 
 #undef FURET_LANES
 #undef FURET_BYTES
