@@ -44,31 +44,41 @@ static void finish(const LinearArgs& a, const Span& s, int64_t token, const Tile
     }
 }
 
-template <int RV, int NT> static void multiply_tokens(const LinearArgs& a, const Span& s, int64_t token, Scratch& scratch) {
+template <Form form, int group, int NT>
+FURET_INLINE void multiply_tokens(const LinearArgs& a, const Span& s, int64_t token, Scratch& scratch) {
     float* kept = scratch.sums + token * kRowTile;
-    Tile<RV, NT> y;
-    for (int v = 0; v < RV; ++v)
+    Tile<kRowVectors, NT> y;
+    for (int v = 0; v < kRowVectors; ++v)
         for (int t = 0; t < NT; ++t) y.sum[v][t] = s.first ? zero() : load(kept + t * kRowTile + 16 * v);
-    const uint8_t* x[NT];
-    for (int t = 0; t < NT; ++t) x[t] = a.x + row_of(a.x_rows, token + t) * a.x_stride;
-    multiply<RV, NT>(*a.info, (const PanelBlock*)scratch.panel, x, s.column, s.columns, y);
+    Tokens<NT> x;
+    for (int t = 0; t < NT; ++t) x[t] = (const Q8Block*)(a.x + row_of(a.x_rows, token + t) * a.x_stride) + s.column / 32;
+    multiply_panel<form, group>((const PanelBlock*)scratch.panel, s.columns / 32, x, y, NT * a.x_stride);
     if (s.last) return finish(a, s, token, y);
-    for (int v = 0; v < RV; ++v)
+    for (int v = 0; v < kRowVectors; ++v)
         for (int t = 0; t < NT; ++t) store(kept + t * kRowTile + 16 * v, y.sum[v][t]);
 }
 
-template <int NT> static void multiply_tile(const LinearArgs& a, const Span& s, int64_t token, int64_t tokens, Scratch& scratch) {
-    if (tokens == NT) return multiply_tokens<kRowVectors, NT>(a, s, token, scratch);
-    if constexpr (NT > 1) multiply_tile<NT - 1>(a, s, token, tokens, scratch);
+// `count` tiles of some number of tokens from `token` on.
+template <Form form, int group, int NT>
+static void multiply_run(const LinearArgs& a, const Span& s, int64_t token, int64_t count, int64_t tokens, Scratch& scratch) {
+    if (tokens == NT)
+        for (int64_t i = 0; i < count; ++i) multiply_tokens<form, group, NT>(a, s, token + i * NT, scratch);
+    else if constexpr (NT > 1) multiply_run<form, group, NT - 1>(a, s, token, count, tokens, scratch);
 }
 
 // All tokens, in tiles as equal as can be: two of 4 take less than one of 6 and one of 2.
+template <Form form, int group> static void multiply_tiles(const LinearArgs& a, const Span& s, Scratch& scratch) {
+    const int64_t tiles = (a.tokens + kTokens - 1) / kTokens, tokens = a.tokens / tiles, larger = a.tokens % tiles;
+    multiply_run<form, group, kTokens>(a, s, 0, larger, tokens + 1, scratch);
+    multiply_run<form, group, kTokens>(a, s, larger * (tokens + 1), tiles - larger, tokens, scratch);
+}
+
 static void multiply_all(const LinearArgs& a, const Span& s, Scratch& scratch) {
-    const int64_t tiles = (a.tokens + kTokens - 1) / kTokens;
-    for (int64_t i = 0; i < tiles; ++i) {
-        const int64_t token = i * a.tokens / tiles, next = (i + 1) * a.tokens / tiles;
-        multiply_tile<kTokens>(a, s, token, next - token, scratch);
-    }
+    const TypeInfo& info = *a.info;
+    if (info.form == Form::Signed && info.group == 32) multiply_tiles<Form::Signed, 32>(a, s, scratch);
+    else if (info.form == Form::Signed) multiply_tiles<Form::Signed, 16>(a, s, scratch);
+    else if (info.group == 32) multiply_tiles<Form::Minned, 32>(a, s, scratch);
+    else multiply_tiles<Form::Minned, 16>(a, s, scratch);
 }
 
 // Calls `use` with where the blocks of the span's 16 rows number v are read, the first of them and how many they are.

@@ -84,27 +84,16 @@ FURET_INLINE void multiply_block(const Block* w, const Tokens<NT>& x, Tile<RV, N
     }
 }
 
+// y += the products of `blocks` blocks of a panel with the tokens' blocks from x on. Those of the next tokens, `ahead` bytes
+// further, are fetched meanwhile. Inlined to keep y in registers.
 template <Form form, int group, int RV, int NT>
-static void multiply_panel(const PanelBlock* panel, int64_t blocks, const uint8_t* const (&x)[NT], int64_t first, Tile<RV, NT>& y) {
-    Tokens<NT> token;
-    for (int t = 0; t < NT; ++t) token[t] = (const Q8Block*)x[t] + first;
-    if constexpr (kInParts) return multiply_parts<Part, form, group>(panel, blocks, token, y.sum[0]);
-    Tile<RV, NT> sum = y;
+FURET_INLINE void multiply_panel(const PanelBlock* panel, int64_t blocks, Tokens<NT>& x, Tile<RV, NT>& y, int64_t ahead) {
+    if constexpr (kInParts) return multiply_parts<Part, form, group>(panel, blocks, x, y.sum[0]);
     for (int64_t b = 0; b < blocks; ++b) {
-        multiply_block<form, group>(panel + b, token, sum);
-        for (int t = 0; t < NT; ++t) ++token[t];
+        for (int t = 0; t < NT; ++t) prefetch_near((const char*)x[t] + ahead);
+        multiply_block<form, group>(panel + b, x, y);
+        for (int t = 0; t < NT; ++t) ++x[t];
     }
-    y = sum;
-}
-
-// y += the products of `columns` columns from `column` on with the tokens' rows x.
-template <int RV, int NT>
-static void multiply(const TypeInfo& info, const PanelBlock* panel, const uint8_t* const (&x)[NT], int64_t column, int64_t columns, Tile<RV, NT>& y) {
-    const int64_t blocks = columns / 32, first = column / 32;
-    if (info.form == Form::Signed && info.group == 32) multiply_panel<Form::Signed, 32, RV, NT>(panel, blocks, x, first, y);
-    else if (info.form == Form::Signed) multiply_panel<Form::Signed, 16, RV, NT>(panel, blocks, x, first, y);
-    else if (info.group == 32) multiply_panel<Form::Minned, 32, RV, NT>(panel, blocks, x, first, y);
-    else multiply_panel<Form::Minned, 16, RV, NT>(panel, blocks, x, first, y);
 }
 
 }  // namespace furet::FURET_ISA
