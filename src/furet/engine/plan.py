@@ -30,7 +30,7 @@ BackendName = Literal["native", "reference"]
 USUAL_CONTEXT = 4096  # tokens, unless the caller says more; longer ones cost memory that most never use
 LEAST_CONTEXT = 256  # tokens; a model that fits only with less is refused, unless the caller asked for that
 CONTEXT_STEP = 64  # tokens; what fits is rounded down to a multiple, the block of the KV cache
-CHUNK = 128  # tokens of a prefill step
+CHUNK = 256  # tokens of a prefill step
 KV_TYPES = ("f16", "q8_0", "q4_0")
 
 
