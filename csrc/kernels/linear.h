@@ -1,12 +1,12 @@
 // Linear: y = x W^T over one tile of weight rows and all tokens of the step.
 //
 // Weights are unpacked to panels of 256 columns in private memory (see panel.h), once, and meet every token there (see
-// multiply.h); a single token meets them on the way (see token.h). At the end of a row comes y = y + bias, then y + residual.
+// multiply.h); few tokens meet them on the way (see tokens.h). At the end of a row comes y = y + bias, then y + residual.
 #pragma once
 
 #include "../kernels.h"
 #include "linear_float.h"
-#include "token.h"
+#include "tokens.h"
 
 namespace furet::FURET_ISA {
 
@@ -109,16 +109,26 @@ static void next_span(const LinearArgs& a, Span& s) {
     s.last = s.column + s.columns == a.columns;
 }
 
-static void linear_token(const LinearArgs& a, Span s) {
-    Tile<kRowVectors, 1> y;
-    for (int v = 0; v < kRowVectors; ++v) y.sum[v][0] = zero();
-    const Q8Block* x = (const Q8Block*)(a.x + row_of(a.x_rows, 0) * a.x_stride);
+// Up to NT tokens; where there are fewer, the last one counts for the others.
+template <int NT> static void linear_few(const LinearArgs& a, Span s) {
+    Tokens<NT> x;
+    for (int t = 0; t < NT; ++t) x[t] = (const Q8Block*)(a.x + row_of(a.x_rows, t < a.tokens ? t : a.tokens - 1) * a.x_stride);
     s.columns = a.columns;
-    for (int v = 0; v < kRowVectors; ++v)
-        with_rows(a, s, v, [&](auto& rows, int64_t first, int64_t blocks) {
-            multiply_token(a.info->type, rows, first, blocks, x, y.sum[v][0]);
+    for (int v = 0; v < kRowVectors; ++v, s.row += 16, s.rows -= 16) {
+        if (s.rows <= 0) return;
+        Tile<1, NT> y;
+        for (F32& sum : y.sum[0]) sum = zero();
+        with_rows(a, s, 0, [&](auto& rows, int64_t first, int64_t blocks) {
+            with_unpacker(a.info->type, [&](auto unpacker) { multiply_blocks<decltype(unpacker)>(rows, first, blocks, x, y); });
         });
-    finish(a, s, 0, y);
+        for (int t = 0; t < NT && t < a.tokens; ++t) finish(a, s, t, Tile<1, 1>{{{y.sum[0][t]}}});
+    }
+}
+
+template <int NT> static void linear_up_to(const LinearArgs& a, const Span& s) {
+    if constexpr (NT > 1)
+        if (a.tokens <= NT / 2) return linear_up_to<NT / 2>(a, s);
+    linear_few<NT>(a, s);
 }
 
 static void linear_tokens(const LinearArgs& a, Span s, Scratch& scratch) {
@@ -155,7 +165,7 @@ static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& sc
         s.row = unit * kRowTile;
         s.rows = a.rows - s.row < kRowTile ? a.rows - s.row : kRowTile;
         if (a.info->form == Form::Float) linear_float(a, s, scratch);
-        else if (a.tokens == 1) linear_token(a, s);
+        else if (a.tokens <= kFewTokens) linear_up_to<kFewTokens>(a, s);
         else linear_tokens(a, s, scratch);
     }
 }

@@ -14,6 +14,7 @@ constexpr const char* kName = "avx2";
 constexpr bool kInParts = false;    // the matrix kernel takes vectors whole, not a register at a time (see neon_part.h)
 struct Part;
 constexpr int kRowVectors = 1;
+constexpr int kFewTokens = 1;
 constexpr int kTokens = 2;          // 2 tokens x 2 halves x 2 accumulators + weights + temporaries fit in 16 registers
 constexpr int kSignedBias = 0;
 

@@ -17,6 +17,7 @@ constexpr const char* kName = "avx512vnni";
 constexpr bool kInParts = false;    // the matrix kernel takes vectors whole, not a register at a time (see neon_part.h)
 struct Part;
 constexpr int kRowVectors = 2;      // 16-row vectors that the matrix kernel works on together
+constexpr int kFewTokens = 8;       // tokens that need no panel of weights; a power of two
 constexpr int kTokens = 6;          // tokens that it works on together: 2 x 6 x 2 accumulators + 4 fit in 32 registers
 // vpdpbusd multiplies unsigned by signed bytes, so signed codes are stored plus 128 and the sum starts at -128 * sum(x).
 constexpr int kSignedBias = 128;

@@ -18,6 +18,7 @@ constexpr const char* kName = "neon-dotprod";
 #endif
 constexpr bool kInParts = true;     // the matrix kernel takes vectors a register at a time (see neon_part.h)
 constexpr int kRowVectors = 1;
+constexpr int kFewTokens = 1;
 constexpr int kTokens = 4;          // 4 tokens x (4 outputs + 1 sum + 2 of codes) + weights fit in 32 registers
 constexpr int kSignedBias = 0;
 

@@ -15,6 +15,7 @@ constexpr const char* kName = "portable";
 constexpr bool kInParts = false;    // the matrix kernel takes vectors whole, not a register at a time (see neon_part.h)
 struct Part;
 constexpr int kRowVectors = 1;
+constexpr int kFewTokens = 1;
 constexpr int kTokens = 2;
 constexpr int kSignedBias = 0;
 

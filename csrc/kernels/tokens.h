@@ -1,0 +1,69 @@
+// Few tokens need no panel: they meet the codes where they are unpacked, in registers.
+//
+// The unpackers write to a TokensBlock as they do to a PanelBlock, but of the codes only the dot products with the tokens' are
+// kept. What is made of them is multiply.h's, so a token alone and among many gets the same bits.
+#pragma once
+
+#include "multiply.h"
+#include "unpack.h"
+
+namespace furet::FURET_ISA {
+
+// 16 rows by 32 columns of a weight and NT tokens.
+template <int NT> struct alignas(64) TokensBlock {
+    int32_t dot[NT][2][16];     // of each half; [0] of all 32 columns when the group is 32
+    float total[16];            // these three as in a panel
+    float scale[2][16];
+    float min[2][16];
+    const Q8Block* x[NT];
+
+    // Where codes are stored with a bias, the offset is as good as one: the sum begins with what cancels it.
+    template <class Block, int offset> struct Lines {
+        TokensBlock& block;
+        const int half;
+        const int8_t* code[NT];
+        I32 sum[NT];
+
+        FURET_INLINE_MEMBER Lines(TokensBlock& block, int half) : block(block), half(half) {
+            for (int t = 0; t < NT; ++t) {
+                code[t] = block.x[t]->code;
+                sum[t] = splat_int(start<Block::kForm, Block::kGroup, offset>(*block.x[t], half));
+            }
+        }
+        FURET_INLINE_MEMBER void put(int line, Bytes raw) {
+            const Bytes codes = offset && !kSignedBias ? add_byte(raw, -offset) : raw;
+            for (int t = 0; t < NT; ++t) sum[t] = dot_of<Block::kForm>(sum[t], codes, code[t] + 4 * line);
+        }
+        FURET_INLINE_MEMBER void end() {
+            for (int t = 0; t < NT; ++t) store_int(block.dot[t][half], sum[t]);
+        }
+    };
+};
+
+template <Form, int, int NT> FURET_INLINE void dot_group(const TokensBlock<NT>* w, const Tokens<NT>&, int half, Tile<1, NT>& out) {
+    for (int t = 0; t < NT; ++t) out.sum[0][t] = to_float(load_int(w->dot[t][half]));
+}
+
+// y plus the products of `blocks` blocks of 16 rows, from block `first` on, with the tokens' blocks from x on.
+template <class Block, class Source, int NT>
+static void multiply_blocks(Source& from, int64_t first, int64_t blocks, const Tokens<NT>& x, Tile<1, NT>& y) {
+    constexpr int count = Block::kColumns / 32;
+    Source reader = from;
+    Tile<1, NT> sum = y;
+    Tokens<NT> token;
+    for (int t = 0; t < NT; ++t) token[t] = x[t];
+    for (int64_t b = first; b < first + blocks; ++b) {
+        TokensBlock<NT> block[count];
+        for (int i = 0; i < count; ++i)
+            for (int t = 0; t < NT; ++t) block[i].x[t] = token[t] + i;
+        Block::unpack(reader, b * Block::kBytes, block);
+        for (int i = 0; i < count; ++i) {
+            multiply_block<Block::kForm, Block::kGroup>(block + i, token, sum);
+            for (int t = 0; t < NT; ++t) ++token[t];
+        }
+    }
+    y = sum;
+    from = reader;
+}
+
+}  // namespace furet::FURET_ISA
