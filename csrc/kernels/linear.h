@@ -109,26 +109,41 @@ static void next_span(const LinearArgs& a, Span& s) {
     s.last = s.column + s.columns == a.columns;
 }
 
-// Up to NT tokens; where there are fewer, the last one counts for the others.
-template <int NT> static void linear_few(const LinearArgs& a, Span s) {
-    Tokens<NT> x;
-    for (int t = 0; t < NT; ++t) x[t] = (const Q8Block*)(a.x + row_of(a.x_rows, t < a.tokens ? t : a.tokens - 1) * a.x_stride);
-    s.columns = a.columns;
-    for (int v = 0; v < kRowVectors; ++v, s.row += 16, s.rows -= 16) {
-        if (s.rows <= 0) return;
-        Tile<1, NT> y;
-        for (F32& sum : y.sum[0]) sum = zero();
-        with_rows(a, s, 0, [&](auto& rows, int64_t first, int64_t blocks) {
-            with_unpacker(a.info->type, [&](auto unpacker) { multiply_blocks<decltype(unpacker)>(rows, first, blocks, x, y); });
-        });
-        for (int t = 0; t < NT && t < a.tokens; ++t) finish(a, s, t, Tile<1, 1>{{{y.sum[0][t]}}});
+// Blocks [first, first + blocks) of NT tokens' rows side by side. Where there are fewer tokens, the last one counts for the others.
+template <int NT> static const Q8Block* side_by_side(const LinearArgs& a, int64_t first, int64_t blocks, Scratch& scratch) {
+    Q8Block* out = (Q8Block*)scratch.panel;
+    for (int t = 0; t < NT; ++t) {
+        const Q8Block* x = (const Q8Block*)(a.x + row_of(a.x_rows, t < a.tokens ? t : a.tokens - 1) * a.x_stride) + first;
+        if (NT == 1) return x;
+        for (int64_t b = 0; b < blocks; ++b) out[b * NT + t] = x[b];
+    }
+    return out;
+}
+
+template <int NT> static void linear_few(const LinearArgs& a, Span s, Scratch& scratch) {
+    constexpr int64_t most = NT == 1 ? INT64_MAX : (int64_t)(sizeof scratch.panel / sizeof(Q8Block)) / NT * 32;
+    Tile<1, NT> y[kRowVectors];
+    for (Tile<1, NT>& tile : y)
+        for (F32& sum : tile.sum[0]) sum = zero();
+    for (; s.column < a.columns; s.column += s.columns) {
+        s.columns = a.columns - s.column < most ? a.columns - s.column : most;
+        const Q8Block* x = side_by_side<NT>(a, s.column / 32, s.columns / 32, scratch);
+        for (int v = 0; v < kRowVectors && 16 * v < s.rows; ++v)
+            with_rows(a, s, v, [&](auto& rows, int64_t first, int64_t blocks) {
+                with_unpacker(a.info->type, [&](auto unpacker) { multiply_blocks<decltype(unpacker)>(rows, first, blocks, x, y[v]); });
+            });
+    }
+    for (int t = 0; t < NT && t < a.tokens; ++t) {
+        Tile<kRowVectors, 1> all;
+        for (int v = 0; v < kRowVectors; ++v) all.sum[v][0] = y[v].sum[0][t];
+        finish(a, s, t, all);
     }
 }
 
-template <int NT> static void linear_up_to(const LinearArgs& a, const Span& s) {
+template <int NT> static void linear_up_to(const LinearArgs& a, const Span& s, Scratch& scratch) {
     if constexpr (NT > 1)
-        if (a.tokens <= NT / 2) return linear_up_to<NT / 2>(a, s);
-    linear_few<NT>(a, s);
+        if (a.tokens <= NT / 2) return linear_up_to<NT / 2>(a, s, scratch);
+    linear_few<NT>(a, s, scratch);
 }
 
 static void linear_tokens(const LinearArgs& a, Span s, Scratch& scratch) {
@@ -165,7 +180,7 @@ static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& sc
         s.row = unit * kRowTile;
         s.rows = a.rows - s.row < kRowTile ? a.rows - s.row : kRowTile;
         if (a.info->form == Form::Float) linear_float(a, s, scratch);
-        else if (a.tokens <= kFewTokens) linear_up_to<kFewTokens>(a, s);
+        else if (a.tokens <= kFewTokens) linear_up_to<kFewTokens>(a, s, scratch);
         else linear_tokens(a, s, scratch);
     }
 }

@@ -30,8 +30,10 @@ template <Form form, int group, int added> FURET_INLINE int32_t start(const Q8Bl
     else return (group == 32 ? x.bias : x.half_bias[half]) / (kSignedBias / added);
 }
 
-template <Form form> FURET_INLINE I32 dot_of(I32 sum, Bytes codes, const int8_t* x) {
-    return form == Form::Signed ? dot_signed(sum, codes, x) : dot(sum, codes, x);
+// `alone`: no other codes meet these 4 values next.
+template <Form form, bool alone = false> FURET_INLINE I32 dot_of(I32 sum, Bytes codes, const int8_t* x) {
+    if constexpr (form == Form::Signed && kSignedBias == 0) return dot_signed(sum, codes, x);
+    else return alone ? dot_alone(sum, codes, x) : dot(sum, codes, x);
 }
 
 // The integer dot products of one group of columns; w is the block of the first 16 rows.

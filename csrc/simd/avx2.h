@@ -147,6 +147,7 @@ FURET_INLINE I32 dot(I32 sum, Bytes w, const int8_t* x) {
     const __m256i four = splat_four(x);
     return {_mm256_add_epi32(sum.a, pair_sums(w.a, four)), _mm256_add_epi32(sum.b, pair_sums(w.b, four))};
 }
+FURET_INLINE I32 dot_alone(I32 sum, Bytes w, const int8_t* x) { return dot(sum, w, x); }
 // |w| * sign(x, w): 2 * 128 * 127 = 32512 still fits.
 FURET_INLINE I32 dot_signed(I32 sum, Bytes w, const int8_t* x) {
     const __m256i four = splat_four(x);

@@ -136,6 +136,7 @@ template <int g> FURET_INLINE Bytes fifth_bit(I32 bits) {
     FURET_FOUR(Bytes, vreinterpretq_s8_u8(vandq_u8(vtstq_u8(vqtbl1q_u8(vreinterpretq_u8_s32(bits.v[i]), index), test), vdupq_n_u8(16))))
 }
 
+FURET_INLINE I32 dot_alone(I32 sum, Bytes w, const int8_t* x) { return dot(sum, w, x); }
 // Codes are below 128 in either form, so the signed instruction serves both.
 FURET_INLINE I32 dot_signed(I32 sum, Bytes w, const int8_t* x) {
     int32_t four;

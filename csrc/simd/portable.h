@@ -109,6 +109,7 @@ FURET_INLINE I32 dot(I32 sum, const Bytes& w, const int8_t* x) {
         for (int j = 0; j < 4; ++j) sum.v[i] += w.v[4 * i + j] * x[j];
     return sum;
 }
+FURET_INLINE I32 dot_alone(I32 sum, Bytes w, const int8_t* x) { return dot(sum, w, x); }
 FURET_INLINE I32 dot_signed(I32 sum, const Bytes& w, const int8_t* x) {
     for (int i = 0; i < 16; ++i)
         for (int j = 0; j < 4; ++j) sum.v[i] += (int8_t)w.v[4 * i + j] * x[j];
