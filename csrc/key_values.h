@@ -6,8 +6,8 @@
 
 namespace furet {
 
-// Q8_0 and Q4_0 have a float16 scale for each 32 channels of a position, as in files of these types; both want a multiple of
-// 32 channels.
+// Q8_0 and Q4_0 have a float16 scale for each 32 channels of a position, as in files of these types, but hold turned values
+// (kernels/turn.h); both want a multiple of 32 channels.
 enum class CacheType { F16, Q8_0, Q4_0 };
 
 constexpr int kTile = 32;

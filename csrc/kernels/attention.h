@@ -189,7 +189,9 @@ static void start_whole(float* whole, int64_t dim) {
     for (int64_t d = 16; d < 16 + dim; d += 16) store(whole + d, zero());
 }
 
-static void write_head(const AttentionArgs& a, const Query& query, const float* whole) {
+// Ends what `whole` holds.
+static void write_head(const AttentionArgs& a, const Query& query, float* whole) {
+    turn_head(a.cache, whole + 16);
     const F32 inverse = splat(1.0f / whole[1]);
     RowOut out = a.out;
     if (out.q8) out.q8 += query.token * a.out_stride;
@@ -215,6 +217,7 @@ static Queries read_queries(const AttentionArgs& a, int kv, int64_t first, int64
         if (query.newest > out.newest) out.newest = query.newest;
         const float* q = a.q + query.token * a.q_stride + (int64_t)query.head * a.cache.dim;
         emit(0, a.cache.dim, {scratch.queries + i * kQueryStride, nullptr}, [&](int64_t d) { return mul(load_within(q, d, a.cache.dim), scale); });
+        turn_head(a.cache, scratch.queries + i * kQueryStride);
     }
     return out;
 }

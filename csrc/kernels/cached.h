@@ -3,10 +3,11 @@
 // Q8_0   scale = max |x| / 127 in float16      code = x / scale, nearest, within [-127, 127]
 // Q4_0   scale = (the x of largest |x|) / -8   code = x / scale, nearest, within [-8, 7], stored plus 8
 //
-// A scale times a code is exact in float32, so what is attended to is the cache's content to the bit.
+// of 32 values that have been turned (turn.h). A scale times a code is exact in float32, so what is attended to is the cache's
+// content to the bit.
 #pragma once
 
-#include "elementwise.h"
+#include "turn.h"
 #include "../key_values.h"
 
 namespace furet::FURET_ISA {
@@ -20,7 +21,8 @@ FURET_INLINE uint16_t scale_of(F32 x0, F32 x1, float steps) {
 }
 
 static void encode_block(CacheType type, const float* x, uint8_t* out) {
-    const F32 x0 = load(x), x1 = load(x + 16);
+    F32 x0 = load(x), x1 = load(x + 16);
+    turn(x0, x1);
     const bool bytes = type == CacheType::Q8_0;
     const uint16_t scale = scale_of(x0, x1, bytes ? 127.0f : -8.0f);
     const float inverse = 1.0f / half_to_float(scale);
