@@ -132,6 +132,16 @@ struct PyProgram {
         return program.buffer(width, k, rows_of(rows), offset, each);
     }
 
+    int key_bias(int table, std::vector<int> counts, In<int32_t> channels, In<float> values) {
+        require(channels.size() % 3 == 0 && channels.size() / 3 == values.size() / 2 && values.size() % 2 == 0, "key_bias: three channels and two values a pair");
+        std::vector<furet::BiasedPair> pairs;
+        for (size_t i = 0; i < channels.size() / 3; ++i) {
+            const int32_t* c = channels.data() + 3 * i;
+            pairs.push_back({c[0], c[1], c[2], values.data()[2 * i], values.data()[2 * i + 1]});
+        }
+        return program.key_bias(table, counts, std::move(pairs));
+    }
+
     void linear(int x, nb::sequence weights, nb::sequence biases, std::vector<int> outs, int residual) {
         furet::Linear instruction{x, {}, {}, std::move(outs), residual};
         for (nb::handle weight : weights) instruction.weights.push_back(keep(weight));
@@ -145,16 +155,16 @@ struct PyProgram {
         program.add(std::move(instruction));
     }
 
-    void attend(int q, std::optional<std::pair<int, int>> kv, furet::Keys keys, int layer, int kv_heads, int head_dim, furet::Scores scores, int64_t window, int out) {
+    void attend(int q, std::optional<std::pair<int, int>> kv, furet::Keys keys, int layer, int kv_heads, int head_dim, furet::Scores scores, int64_t window, int out, int bias = -1) {
         require(head_dim > 0 && program.width(q) % head_dim == 0, "attention: q's width is no multiple of head_dim");
         const int heads = (int)(program.width(q) / head_dim);
         if (kv) {
             require(program.width(kv->first) % head_dim == 0, "attention: k's width is no multiple of head_dim");
             kv_heads = (int)(program.width(kv->first) / head_dim);
         }
-        furet::Attention attention{q, keys, layer, heads, kv_heads, head_dim, std::move(scores), window, out};
+        furet::Attention attention{q, keys, layer, heads, kv_heads, head_dim, std::move(scores), window, out, bias};
         program.check(attention);
-        if (kv) program.add(furet::Append{kv->first, kv->second, layer, head_dim, keys});
+        if (kv) program.add(furet::Append{kv->first, kv->second, layer, head_dim, keys, bias});
         program.add(std::move(attention));
     }
 
@@ -244,6 +254,7 @@ NB_MODULE(_core, m) {
         .def(nb::init<int64_t, int64_t, int64_t>(), "max_tokens"_a, "max_rows"_a, "arena_bytes"_a)
         .def("buffer", &PyProgram::buffer, "width"_a, "kind"_a, "rows"_a, "offset"_a, "each"_a = 1)
         .def("rope_table", [](PyProgram& p, In<double> f, double magnitude) { return p.program.rope_table({f.data(), f.data() + f.size()}, magnitude); }, "inverse_frequencies"_a, "magnitude"_a)
+        .def("key_bias", &PyProgram::key_bias, "table"_a, "counts"_a, "channels"_a, "values"_a)
         .def("embed", [](PyProgram& p, nb::handle weight, int out) { p.program.add(furet::Embed{p.keep_rows(weight), out}); }, "weight"_a, "out"_a)
         .def("embed_positions", [](PyProgram& p, nb::handle weight, int64_t offset, int out) { p.program.add(furet::EmbedPositions{p.keep_rows(weight), offset, out}); }, "weight"_a, "offset"_a, "out"_a)
         .def("take_rows", [](PyProgram& p, int x, int out) { p.program.add(furet::TakeRows{x, out}); }, "x"_a, "out"_a)
@@ -255,12 +266,12 @@ NB_MODULE(_core, m) {
         .def("quantise", [](PyProgram& p, int x, int out) { p.program.add(furet::Quantise{x, out}); }, "x"_a, "out"_a)
         .def("linear", &PyProgram::linear, "x"_a, "weights"_a, "biases"_a, "outs"_a, "residual"_a = -1)
         .def("rope", [](PyProgram& p, int x, int head_dim, int table, const std::string& style) { p.program.add(furet::Rope{x, head_dim, table, style_of(style)}); }, "x"_a, "head_dim"_a, "table"_a, "style"_a)
-        .def("attention", [](PyProgram& p, int q, int k, int v, int layer, int head_dim, float scale, int64_t window, int out, float soft_cap, MaybeFloats slopes, MaybeTable distances, int64_t first_distance) {
-            p.attend(q, std::pair(k, v), furet::Keys::Past, layer, 0, head_dim, {scale, soft_cap, copy(slopes), copy(distances), first_distance}, window, out);
-        }, "q"_a, "k"_a, "v"_a, "layer"_a, "head_dim"_a, "scale"_a, "window"_a, "out"_a, "soft_cap"_a = 0.0f, "slopes"_a.none() = nb::none(), "distances"_a.none() = nb::none(), "first_distance"_a = 0)
-        .def("attend_all", [](PyProgram& p, int q, int k, int v, int head_dim, float scale, int out, MaybeTable distances, int64_t first_distance) {
-            p.attend(q, std::pair(k, v), furet::Keys::Step, 0, 0, head_dim, {scale, 0, {}, copy(distances), first_distance}, 0, out);
-        }, "q"_a, "k"_a, "v"_a, "head_dim"_a, "scale"_a, "out"_a, "distances"_a.none() = nb::none(), "first_distance"_a = 0)
+        .def("attention", [](PyProgram& p, int q, int k, int v, int layer, int head_dim, float scale, int64_t window, int out, float soft_cap, MaybeFloats slopes, MaybeTable distances, int64_t first_distance, int key_bias) {
+            p.attend(q, std::pair(k, v), furet::Keys::Past, layer, 0, head_dim, {scale, soft_cap, copy(slopes), copy(distances), first_distance}, window, out, key_bias);
+        }, "q"_a, "k"_a, "v"_a, "layer"_a, "head_dim"_a, "scale"_a, "window"_a, "out"_a, "soft_cap"_a = 0.0f, "slopes"_a.none() = nb::none(), "distances"_a.none() = nb::none(), "first_distance"_a = 0, "key_bias"_a = -1)
+        .def("attend_all", [](PyProgram& p, int q, int k, int v, int head_dim, float scale, int out, MaybeTable distances, int64_t first_distance, int key_bias) {
+            p.attend(q, std::pair(k, v), furet::Keys::Step, 0, 0, head_dim, {scale, 0, {}, copy(distances), first_distance}, 0, out, key_bias);
+        }, "q"_a, "k"_a, "v"_a, "head_dim"_a, "scale"_a, "out"_a, "distances"_a.none() = nb::none(), "first_distance"_a = 0, "key_bias"_a = -1)
         .def("remember", [](PyProgram& p, int k, int v, int layer, int head_dim) {
             p.program.add(furet::Append{k, v, layer, head_dim, furet::Keys::Memory});
         }, "k"_a, "v"_a, "layer"_a, "head_dim"_a)

@@ -148,12 +148,20 @@ void Check::operator()(const Rope& i) const {
             "rope: more angles than the head has pairs");
 }
 
+void Check::bias_fits(int bias, int64_t heads, int head_dim) const {
+    if (bias == -1) return;
+    require(bias >= 0 && (size_t)bias < key_biases_.size(), "attention: there is no such bias of keys");
+    const StoredKeyBias& found = key_biases_[(size_t)bias];
+    require((int64_t)found.begin.size() == heads + 1 && found.channels <= head_dim, "attention: the bias is of other keys");
+}
+
 void Check::operator()(const Append& i) const {
     is_float(i.k, "attention");
     is_float(i.v, "attention");
     of_tokens(i.k, "attention");
     require(i.layer >= 0, "attention: there is no such layer");
     same_shape(i.k, i.v, "attention");
+    bias_fits(i.bias, i.head_dim > 0 ? at(i.k).width / i.head_dim : 0, i.head_dim);
 }
 
 void Check::operator()(const Attention& i) const {
@@ -164,6 +172,7 @@ void Check::operator()(const Attention& i) const {
     require(i.kv_heads > 0 && i.heads % i.kv_heads == 0, "attention: heads must be a multiple of kv heads");
     require(at(i.q).width == (int64_t)i.heads * i.head_dim, "attention: width is not heads times head_dim");
     require(i.layer >= 0, "attention: there is no such layer");
+    bias_fits(i.bias, i.kv_heads, i.head_dim);
     require(i.window == 0 || (i.window > 0 && i.keys == Keys::Past), "attention: window must not be negative, and is for the past");
     require(i.scores.slopes.empty() || (int)i.scores.slopes.size() == i.heads, "attention: there must be a slope for each head");
     require(i.scores.distances.size() % (size_t)i.heads == 0, "attention: distances must be [heads, span]");

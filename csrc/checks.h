@@ -14,7 +14,8 @@ void require(bool holds, const std::string& what);
 // Visits an instruction that is about to join a program with these buffers and tables.
 class Check {
 public:
-    Check(const std::vector<Buffer>& buffers, const std::vector<RopeTable>& tables) : buffers_(buffers), tables_(tables) {}
+    Check(const std::vector<Buffer>& buffers, const std::vector<RopeTable>& tables, const std::vector<StoredKeyBias>& key_biases)
+        : buffers_(buffers), tables_(tables), key_biases_(key_biases) {}
 
     void operator()(const Embed&) const;
     void operator()(const EmbedPositions&) const;
@@ -56,9 +57,11 @@ private:
     void in_groups(int x, int64_t group, int out, const char* who) const;
     void recurrent(int state, std::initializer_list<int> values, const char* who) const;
     void routed(int x, int route, int64_t each, const char* who) const;
+    void bias_fits(int bias, int64_t heads, int head_dim) const;
 
     const std::vector<Buffer>& buffers_;
     const std::vector<RopeTable>& tables_;
+    const std::vector<StoredKeyBias>& key_biases_;
 };
 
 // Counts, rows and runs of a step against the program's limits and the caches' room.

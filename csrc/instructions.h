@@ -45,10 +45,11 @@ struct Rope { int x; int head_dim, table; Style style; };
 // Which keys: those of the cache's layer and a query's own past; those of the step, before and behind the query, for which the
 // layer of an empty cache lends its room; those that an encoder left in the cache's memory.
 enum class Keys { Past, Step, Memory };
-struct Append { int k, v, layer, head_dim; Keys keys; };
+// `bias` is what the keys of a quantised cache are held without, a number that Program::key_bias gave, or -1.
+struct Append { int k, v, layer, head_dim; Keys keys; int bias = -1; };
 
 struct Scores { float scale, soft_cap; Floats slopes, distances; int64_t first_distance; };     // see ScoreArgs; may be empty
-struct Attention { int q; Keys keys; int layer, heads, kv_heads, head_dim; Scores scores; int64_t window; int out; };
+struct Attention { int q; Keys keys; int layer, heads, kv_heads, head_dim; Scores scores; int64_t window; int out; int bias = -1; };
 
 struct Route { int scores; bool normalise; int out; };
 struct Dispatch { int x, route, out; };

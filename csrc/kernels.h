@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "key_bias.h"
 #include "key_values.h"
 #include "recurrence.h"
 #include "types.h"
@@ -22,7 +23,7 @@ constexpr int kMaxExperts = 1024;                  // experts of one layer
 constexpr int kSpan = 256;                         // keys between whose softmax and the next span's there is a merge
 constexpr int kQueryRows = 96;                     // most (token, head) pairs that one task of attention covers
 constexpr int kSplitRows = 48;                     // and of those whose keys several tasks share
-constexpr int64_t kQueryStride = kHeadLimit + 16;  // floats between rows of queries, and of scores: off powers of two, so that
+constexpr int64_t kQueryStride = kHeadLimit + kBiasLines + 16;  // floats between rows of queries, and of scores: off powers of two, so that
 constexpr int64_t kScoreStride = kSpan + 16;       // rows do not meet in one set of the cache
 
 // Floats of what one query gathers from keys: the highest score, the sum of the weights, 14 unused, and D sums of values.
@@ -32,7 +33,7 @@ constexpr int64_t part_floats(int dim) { return 16 + (dim + 15) / 16 * 16; }
 struct Scratch {
     alignas(64) uint8_t panel[2 * 16 * kPanelColumns * 4];   // unpacked weights of up to 32 rows
     alignas(64) float sums[kMaxTokens * 32];                 // partial results of those rows
-    alignas(64) float held[kHeadLimit * kTile];              // attention: keys or values of a tile, as floats
+    alignas(64) float held[(kHeadLimit + kBiasLines) * kTile];   // attention: keys or values of a tile, as floats
     alignas(64) float queries[kQueryRows * kQueryStride];    // attention: queries, scaled
     alignas(64) float scores[kQueryRows * kScoreStride];     // attention: scores of one span of keys
     alignas(64) float parts[kQueryRows * part_floats(kHeadLimit)];      // attention: what comes of it
@@ -85,6 +86,7 @@ struct AttentionArgs {
     RowOut out;                 // row of the first token, [tokens, H * D]
     int64_t out_stride;         // bytes
     int64_t out_width;
+    KeyBias bias = {};          // what the cache's keys are held without
 };
 
 // The (token, head) pairs that share a kv head.

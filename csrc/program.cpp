@@ -55,11 +55,11 @@ int Program::buffer(int64_t width, Kind kind, Rows rows, int64_t offset, int64_t
 int Program::rope_table(std::vector<double> inverse_frequencies, double magnitude) {
     require(!inverse_frequencies.empty() && inverse_frequencies.size() <= kHeadLimit / 2, "a rope table has 1 to 256 frequencies");
     const size_t size = inverse_frequencies.size() * (size_t)max_tokens_;
-    tables_.push_back({std::move(inverse_frequencies), magnitude, Floats(size), Floats(size)});
+    tables_.push_back({std::move(inverse_frequencies), magnitude, Floats(size), Floats(size), {}, {}, {}, {}});
     return (int)tables_.size() - 1;
 }
 
-void Program::check(const Instruction& instruction) const { std::visit(Check(buffers_, tables_), instruction); }
+void Program::check(const Instruction& instruction) const { std::visit(Check(buffers_, tables_, key_biases_), instruction); }
 
 void Program::add(Instruction instruction) {
     check(instruction);
@@ -128,6 +128,7 @@ void Program::step(Pool& pool, Step step) {
     }
     if (pool.threads() > 1) make_room(step);
     fill_tables(step);
+    fill_tiles(step);
     for (Tasks& tasks : tasks_) tasks.reset();
     const Kernels& table = kernels();
     pool.assist([&](int thread) { Worker(*this, step, pool, table, thread).run(); });

@@ -44,6 +44,16 @@ struct RopeTable {
     std::vector<double> inverse_frequencies;
     double magnitude;
     Floats cos, sin;            // [max_tokens, D/2], filled at the start of a step
+    // Of tiles, see TileAngles; empty unless a bias of keys turns by them. The far ones grow with the longest sequence.
+    Floats near_cos, near_sin, far_cos, far_sin;
+};
+
+// What a KeyBias is a view of.
+struct StoredKeyBias {
+    int table;                  // -1: nothing turns
+    std::vector<BiasedPair> pairs;
+    std::vector<int> begin;
+    int channels = 0;           // of a head that it wants at least
 };
 
 // What one step brings: the caller's arrays and which sequence each token belongs to.
@@ -79,6 +89,8 @@ public:
 
     int buffer(int64_t width, Kind kind, Rows rows, int64_t offset, int64_t each = 1);
     int rope_table(std::vector<double> inverse_frequencies, double magnitude);
+    // What keys are to be held without: `counts` pairs of each kv head, one after the other; table -1: none of them turns.
+    int key_bias(int table, const std::vector<int>& counts, std::vector<BiasedPair> pairs);
     // Throws std::invalid_argument for an instruction that does not fit the buffers; `add` checks as well.
     void check(const Instruction& instruction) const;
     void add(Instruction instruction);
@@ -89,6 +101,9 @@ public:
 private:
     friend class Worker;
     void fill_tables(const Step& step);
+    // The angles of tiles, as far as the step's sequences reach.
+    void fill_tiles(const Step& step);
+    KeyBias view(const StoredKeyBias& bias) const;
     // Room for the parts of every attention of the step, should it be split.
     void make_room(const Step& step);
     // What the program becomes with one more instruction that keeps keys.
@@ -100,6 +115,7 @@ private:
     uint8_t* arena_;
     std::vector<Buffer> buffers_;
     std::vector<RopeTable> tables_;
+    std::vector<StoredKeyBias> key_biases_;
     std::vector<Instruction> instructions_;
     std::deque<Tasks> tasks_;           // of each instruction
     Parts parts_;

@@ -57,6 +57,8 @@ private:
 
     void operate(size_t instruction);
     bool is_one_task(const Instruction& instruction) const;
+    // What keys of this layer are held without.
+    KeyBias bias_of(int bias, const KeyValues& layer) const;
     LinearArgs linear_args(const Linear&, size_t matrix) const;
     int64_t units(const Weight& w) const { return (w.rows + kernels_.row_tile - 1) / kernels_.row_tile; }
 

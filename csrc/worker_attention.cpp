@@ -27,15 +27,43 @@ static const KeyValues& cached(const Cache& cache, Keys keys, int layer) {
     return (keys == Keys::Memory ? cache.memory : cache.layers)[(size_t)layer];
 }
 
+KeyBias Worker::bias_of(int bias, const KeyValues& layer) const {
+    return bias < 0 || layer.type == CacheType::F16 ? KeyBias{} : program_.view(program_.key_biases_[(size_t)bias]);
+}
+
+// The key of one head without its bias, as the position of cos and sin turns it.
+static const float* without(const KeyBias& bias, int head, int dim, const float* key, const float* cos, const float* sin, float* out) {
+    if (!bias.pairs) return key;
+    std::copy_n(key, dim, out);
+    for (int i = bias.begin[head]; i < bias.begin[head + 1]; ++i) {
+        const BiasedPair& pair = bias.pairs[i];
+        if (pair.second < 0) {
+            out[pair.first] -= pair.a;
+            continue;
+        }
+        out[pair.first] -= pair.a * cos[pair.angle] - pair.b * sin[pair.angle];
+        out[pair.second] -= pair.a * sin[pair.angle] + pair.b * cos[pair.angle];
+    }
+    return out;
+}
+
 void Worker::operate(const Append& i, Counter& next) {
     const Buffer& k = at(i.k);
     const Buffer& v = at(i.v);
+    const int turned_by = i.bias < 0 ? -1 : program_.key_biases_[(size_t)i.bias].table;
+    const RopeTable* table = turned_by < 0 ? nullptr : &program_.tables_[(size_t)turned_by];
     each_row(k, next, [&](int64_t t) {
         const auto [run, offset] = run_of(t);
         uint8_t key[2 * kHeadLimit], value[2 * kHeadLimit];
         const KeyValues& layer = cached(*run->cache, i.keys, i.layer);
+        const KeyBias bias = bias_of(i.bias, layer);
+        const int64_t angles = t * bias.angles.count;
+        const float* cos = table ? table->cos.data() + angles : nullptr;
+        const float* sin = table ? table->sin.data() + angles : nullptr;
+        float bare[kHeadLimit];
         for (int head = 0; head < layer.heads; ++head) {
-            kernels_.encode(layer.type, floats(k, t) + (int64_t)head * i.head_dim, i.head_dim, key);
+            const float* from = floats(k, t) + (int64_t)head * i.head_dim;
+            kernels_.encode(layer.type, without(bias, head, i.head_dim, from, cos, sin, bare), i.head_dim, key);
             kernels_.encode(layer.type, floats(v, t) + (int64_t)head * i.head_dim, i.head_dim, value);
             layer.put(head, run->cache->length + offset, key, value);
         }
@@ -69,7 +97,7 @@ std::vector<Asked> Worker::asked_of(const Attention& i) const {
         const KeyValues& layer = cached(*run.cache, i.keys, i.layer);
         const int64_t keys = i.keys == Keys::Memory ? run.cache->memory_length : run.cache->length + run.count;
         const AttentionArgs args = {floats(q, token), q.row_bytes / 4, layer, keys, run.cache->length, run.count, i.heads,
-                                    i.keys == Keys::Past, i.window, scores, out(o, token), o.row_bytes, o.width};
+                                    i.keys == Keys::Past, i.window, scores, out(o, token), o.row_bytes, o.width, bias_of(i.bias, layer)};
         asked.push_back({args});
         token += run.count;
     }

@@ -2,7 +2,8 @@
 //
 // The keys come in spans of 256 at absolute positions 0, 256, 512, ... For one query and one span:
 //
-//   s = (scale * q) . k       summed over channels in order         m = max s
+//   s = (scale * q) . k       summed over channels in order, turned ones where the cache holds such (turn.h), then over
+//                             those of a bias that keys are held without (key_bias.h)         m = max s
 //   p = exp(s - m)            l = sum p                             o = fma(p, v, o) key by key
 //
 // and spans are merged in order, m' = max(M, m): L = L exp(M - m') + l exp(m - m'), O likewise; the result is O / L. What
@@ -12,6 +13,7 @@
 // Source: Milakov and Gimelshein, arXiv:1805.02867; Dao et al., arXiv:2205.14135; Dao et al., "Flash-Decoding", 2023.
 #pragma once
 
+#include "bias_lines.h"
 #include "cached.h"
 
 namespace furet::FURET_ISA {
@@ -148,13 +150,14 @@ static void attend_keys(const AttentionArgs& a, int kv, const Queries& queries, 
     const int64_t begin = span * kSpan, end = begin + kSpan;
     const int64_t from = queries.oldest > begin ? queries.oldest / kTile * kTile : begin;
     const int64_t to = queries.newest + 1 < end ? (queries.newest + kTile) / kTile * kTile : end;
-    const int64_t stride = part_floats(a.cache.dim);
+    const int64_t stride = part_floats(a.cache.dim), lines = a.cache.dim + a.bias.lines(kv);
     const int64_t line = cached_block_bytes(a.cache.type);
     float* panel = scratch.held;
     for (int64_t position = from; position < to; position += kTile) {
         unpack_keys(a.cache, kv, position, panel);
+        unpack_bias(a.bias, kv, position, panel + kTile * a.cache.dim);
         const Ahead ahead{position + kTile < to ? a.cache.key_tile(kv, position + kTile) : a.cache.value_tile(kv, 0, from), line};
-        multiply_panel<kQueryStride>(queries.count, scratch.queries, panel, a.cache.dim, kTile, false, scratch.scores + position - from, kScoreStride, ahead);
+        multiply_panel<kQueryStride>(queries.count, scratch.queries, panel, lines, kTile, false, scratch.scores + position - from, kScoreStride, ahead);
     }
     for (int64_t i = 0; i < queries.count; ++i) {
         const Query& query = queries.row[i];
@@ -207,7 +210,7 @@ static Query query_of(const AttentionArgs& a, int kv, int64_t row) {
     return {token, kv * group + (int)(row % group), position, oldest, newest};
 }
 
-// The queries of rows [first, first + count), scaled, to scratch.
+// The queries of rows [first, first + count), scaled, to scratch; behind each what it has for the lines of the bias.
 static Queries read_queries(const AttentionArgs& a, int kv, int64_t first, int64_t count, Scratch& scratch) {
     Queries out{count, a.key_count, 0, {}};
     const F32 scale = splat(a.scores.scale);
@@ -216,8 +219,10 @@ static Queries read_queries(const AttentionArgs& a, int kv, int64_t first, int64
         if (query.oldest < out.oldest) out.oldest = query.oldest;
         if (query.newest > out.newest) out.newest = query.newest;
         const float* q = a.q + query.token * a.q_stride + (int64_t)query.head * a.cache.dim;
-        emit(0, a.cache.dim, {scratch.queries + i * kQueryStride, nullptr}, [&](int64_t d) { return mul(load_within(q, d, a.cache.dim), scale); });
-        turn_head(a.cache, scratch.queries + i * kQueryStride);
+        float* row = scratch.queries + i * kQueryStride;
+        emit(0, a.cache.dim, {row, nullptr}, [&](int64_t d) { return mul(load_within(q, d, a.cache.dim), scale); });
+        gather_biased(a.bias, kv, row, row + a.cache.dim);
+        turn_head(a.cache, row);
     }
     return out;
 }

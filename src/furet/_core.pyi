@@ -141,6 +141,17 @@ class Program:
 
         Made once per step, in float64.
         """
+    def key_bias(
+        self, table: int, counts: list[int], channels: NDArray[np.int32], values: NDArray[np.float32]
+    ) -> int:
+        """A part of a bias that was added to keys, for `attention` to keep out of a cache that is not f16.
+
+        table       the angles by which keys were turned after it was added; -1: not at all
+        counts      [K] how many pairs of channels of each head
+        channels    [3 * pairs] of each pair its channels and the number of its angle; a second channel of -1 for
+                    one that does not turn; at most 128 channels of a head
+        values      [2 * pairs] the bias of both
+        """
     def embed(self, weight: Weight, out: int) -> None:
         """out[t] = row tokens[t] of weight, decoded."""
     def embed_positions(self, weight: Weight, offset: int, out: int) -> None:
@@ -203,6 +214,7 @@ class Program:
         slopes: NDArray[np.float32] | None = None,
         distances: NDArray[np.float32] | None = None,
         first_distance: int = 0,
+        key_bias: int = -1,
     ) -> None:
         """Append k, v to the layer's cache, then causal grouped-query attention over it. -> [T, H*D]
 
@@ -213,6 +225,8 @@ class Program:
         distances   [H, span] plus an entry by distance: the first for `first_distance` and all below it, the
                     last for all beyond
         soft_cap    c tanh(score / c); 0: not
+
+        key_bias    what k is held without, if the cache is not f16: a number from `key_bias`; -1: nothing
         """
     def attend_all(
         self,
@@ -224,6 +238,7 @@ class Program:
         out: int,
         distances: NDArray[np.float32] | None = None,
         first_distance: int = 0,
+        key_bias: int = -1,
     ) -> None:
         """Attention of every token to all tokens of its sequence in the step. -> [T, H*D]
 

@@ -2,8 +2,7 @@
 #include <algorithm>
 
 #include "activations.h"
-#include "check.h"
-#include "half.h"
+#include "cached_rows.h"
 
 namespace test {
 
@@ -13,36 +12,10 @@ namespace {
 
 struct Heads { int heads, kv_heads, dim; };
 
-const char* name_of(CacheType type) { return type == CacheType::F16 ? "f16" : type == CacheType::Q8_0 ? "q8_0" : "q4_0"; }
-
-bool is_turned(CacheType type) { return type != CacheType::F16; }
-
-// Blocks of 32 times the Hadamard matrix over sqrt(32), in double precision.
-void turn_back(CacheType type, int dim, float* x) {
-    if (!is_turned(type)) return;
-    for (int block = 0; block < dim; block += 32) {
-        double sum[32] = {};
-        for (unsigned i = 0; i < 32; ++i)
-            for (unsigned j = 0; j < 32; ++j) sum[i] += (__builtin_parity(i & j) ? -1.0 : 1.0) * x[block + (int)j];
-        for (int i = 0; i < 32; ++i) x[block + i] = (float)(sum[i] / std::sqrt(32.0));
-    }
-}
-
 double length(const float* x, int n) {
     double sum = 0;
     for (int i = 0; i < n; ++i) sum += (double)x[i] * x[i];
     return std::sqrt(sum);
-}
-
-// The values that an encoded row stands for, turned as they are held.
-void decode(CacheType type, int dim, const uint8_t* row, float* out) {
-    for (int d = 0; d < dim; ++d) {
-        const uint8_t* block = row + d / 32 * cached_block_bytes(type);
-        const int c = d % 32;
-        if (type == CacheType::F16) out[d] = half_to_float(load_u16(row + 2 * d));
-        else if (type == CacheType::Q8_0) out[d] = load_half(block) * (float)(int8_t)block[2 + c];
-        else out[d] = load_half(block) * (float)((block[2 + c % 16] >> (c < 16 ? 0 : 4) & 15) - 8);
-    }
 }
 
 // Queries of the tokens [start, start + tokens) over a cache that holds them and all before. What no query may see is NaN.
@@ -92,7 +65,7 @@ public:
 
     AttentionArgs args(RowOut out, int64_t out_stride) const {
         return {q.get(), width(), cache, start + tokens, start, tokens, heads.heads, causal, window,
-                {scale, soft_cap, slopes.empty() ? nullptr : slopes.data(), distances.empty() ? nullptr : distances.data(), first_distance, span()}, out, out_stride, width()};
+                {scale, soft_cap, slopes.empty() ? nullptr : slopes.data(), distances.empty() ? nullptr : distances.data(), first_distance, span()}, out, out_stride, width(), bias()};
     }
     std::unique_ptr<float[]> run(const Kernels& table) const {
         auto out = exact<float>(tokens * width());
@@ -114,6 +87,7 @@ public:
         }
     }
     void check(const float* y);
+    void bias_keys(Random& random);
 
     Heads heads;
     int64_t start, tokens, window;
@@ -125,8 +99,16 @@ public:
     std::unique_ptr<float[]> q;
     std::unique_ptr<uint8_t[]> keys, values;
     std::unique_ptr<float[]> key_floats, value_floats;
+    std::vector<BiasedPair> biased;
+    std::vector<int> first_biased;
+    std::vector<float> near_cos, near_sin, far_cos, far_sin;
 
 private:
+    int angles() const { return heads.dim / 4; }
+    KeyBias bias() const {
+        if (biased.empty()) return {};
+        return {biased.data(), first_biased.data(), {angles(), near_cos.data(), near_sin.data(), far_cos.data(), far_sin.data()}};
+    }
     void check_head(int64_t token, int head, const float* y);
 };
 
@@ -164,6 +146,34 @@ void AttentionCase::check_head(int64_t token, int head, const float* y) {
             magnitude += is_turned(cache.type) ? score[(size_t)(j - oldest)] / total * length(&value(kv, j, d / 32 * 32), 32) : std::fabs(term);
         }
         CHECK_NEAR(y[d], wanted, relative * magnitude);
+    }
+}
+
+// The keys become what the cache holds plus a bias, of which half of the pairs turn with the position and one channel does not.
+void AttentionCase::bias_keys(Random& random) {
+    const double magnitude = 1.25;
+    auto frequency = [&](int angle) { return std::pow(100.0, -(double)angle / angles()); };
+    auto angle_at = [](double angle, double size, std::vector<float>& cos, std::vector<float>& sin) {
+        cos.push_back((float)(size * std::cos(angle)));
+        sin.push_back((float)(size * std::sin(angle)));
+    };
+    for (int angle = 0; angle < angles(); ++angle)
+        for (int j = 0; j < kTile; ++j) angle_at(j * frequency(angle), 1, near_cos, near_sin);
+    for (int64_t tile = 0; tile * kTile < start + tokens; ++tile)
+        for (int angle = 0; angle < angles(); ++angle) angle_at((double)(kTile * tile) * frequency(angle), magnitude, far_cos, far_sin);
+    first_biased = {0};
+    for (int kv = 0; kv < heads.kv_heads; ++kv) {
+        for (int angle = kv; angle < angles(); angle += 2)
+            biased.push_back({angle, angle + angles(), angle, (float)random.uniform(-4, 4), (float)random.uniform(-4, 4)});
+        biased.push_back({heads.dim - 1, -1, 0, (float)random.uniform(-4, 4), 0});
+        first_biased.push_back((int)biased.size());
+        for (int64_t j = 0; j < start + tokens; ++j)
+            for (int i = first_biased[(size_t)kv]; i < first_biased[(size_t)kv + 1]; ++i) {
+                const BiasedPair& pair = biased[(size_t)i];
+                const double turn = (double)j * frequency(pair.angle), cos = magnitude * std::cos(turn), sin = magnitude * std::sin(turn);
+                key(kv, j, pair.first) += pair.second < 0 ? pair.a : (float)(pair.a * cos - pair.b * sin);
+                if (pair.second >= 0) key(kv, j, pair.second) += (float)(pair.a * sin + pair.b * cos);
+            }
     }
 }
 
@@ -223,6 +233,13 @@ void check_case(const Tables& tables, AttentionCase& c, const std::string& what)
 void test_case(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random, CacheType type = CacheType::F16) {
     AttentionCase c(heads, start, tokens, window, random, type);
     check_case(tables, c, " window " + std::to_string(window));
+}
+
+// Keys that the cache holds without their bias.
+void test_biased(const Tables& tables, Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random, CacheType type) {
+    AttentionCase c(heads, start, tokens, window, random, type);
+    c.bias_keys(random);
+    check_case(tables, c, " biased, window " + std::to_string(window));
 }
 
 std::vector<float> some_floats(int64_t n, Random& random) {
@@ -302,33 +319,6 @@ void test_not_numbers(const Tables& tables, CacheType type, Random& random) {
         }
 }
 
-// Every code of a block is the nearest to its turned value that the block's scale allows, and all instruction sets agree.
-void test_encoding(const Tables& tables, CacheType type, Random& random) {
-    for (double size : {0.0, 1e-30, 1e-3, 1.0, 1e3, 1e5})
-        for (int trial = 0; trial < 20; ++trial) {
-            const auto x = random_floats(64, random, -size, size);
-            const std::vector<float> given(x.get(), x.get() + 64);
-            uint8_t wanted[128];
-            float y[64];
-            kPortable.encode(type, x.get(), 64, wanted);
-            decode(type, 64, wanted, y);
-            turn_back(type, 64, x.get());
-            tally.where = std::string("encoding ") + name_of(type);
-            for (int i = 0; i < 64; ++i) {
-                double top = 0;
-                for (int j = 0; j < 32; ++j) top = std::max(top, std::fabs((double)x[(size_t)(i / 32 * 32 + j)]));
-                // Half a step, and of Q4_0 a whole one on the side that has no code 8; a scale below float16's is none at all.
-                const double step = type == CacheType::Q8_0 ? top / 127 : top / 8;
-                CHECK_NEAR(y[i], x[(size_t)i], std::max(step * (type == CacheType::Q8_0 ? 0.5 : 1) * 1.01 + top * 0x1p-11, 128 * 0x1p-24));
-            }
-            for (const Kernels* table : tables) {
-                uint8_t got[128];
-                table->encode(type, given.data(), 64, got);
-                CHECK(same_bits(got, wanted, encoded_bytes(type, 64)));
-            }
-        }
-}
-
 }  // namespace
 
 void test_attention(const Tables& tables) {
@@ -359,9 +349,11 @@ void test_attention(const Tables& tables) {
         test_case(tables, {2, 1, kHeadLimit}, 10, 3, 0, random);
     }
     for (CacheType type : {CacheType::Q8_0, CacheType::Q4_0}) {
-        test_encoding(tables, type, random);
         test_shaped(tables, {2, 1, 32}, 250, 9, 30, random, type);
+        test_biased(tables, {4, 2, 32}, 250, 9, 0, random, type);
         if (tally.quick) continue;
+        for (int dim : {64, 96, 256}) test_biased(tables, {6, 2, dim}, 61, 6, 50, random, type);
+        test_biased(tables, {3, 1, 64}, 700, 70, 300, random, type);
         for (int dim : {32, 64, 96, 128}) test_case(tables, {6, 2, dim}, 61, 6, 0, random, type);
         for (int64_t start : {0, 31, 32, 255, 256, 600})
             for (int64_t tokens : {1, 13}) test_case(tables, {4, 2, 64}, start, tokens, 0, random, type);

@@ -108,6 +108,7 @@ void test_rows(const Tables& tables);
 void test_functions(const Tables& tables);
 void test_quantise(const Tables& tables);
 void test_attention(const Tables& tables);
+void test_cached_rows(const Tables& tables);
 void test_experts(const Tables& tables);
 void test_recurrent(const Tables& tables);
 void test_equality(const Tables& tables);

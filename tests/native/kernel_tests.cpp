@@ -42,6 +42,7 @@ int main(int count, char** argument) {
     timed("rows", [&] { test::test_rows(tables); });
     timed("functions", [&] { test::test_functions(tables); });
     timed("linear", [&] { test::test_linear(tables); });
+    timed("cached rows", [&] { test::test_cached_rows(tables); });
     timed("attention", [&] { test::test_attention(tables); });
     timed("experts", [&] { test::test_experts(tables); });
     timed("recurrent", [&] { test::test_recurrent(tables); });

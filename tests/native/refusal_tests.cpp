@@ -47,6 +47,25 @@ void test_sizes() {
     CHECK(p.width(0) == 64 && refuses([&] { p.width(3); }) && refuses([&] { p.width(-1); }));
 }
 
+// Biases of keys whose pairs are not those that are counted, not of a head, or not of the table.
+void test_key_biases() {
+    Program p(4, 2, 1024);
+    const int table = p.rope_table({1, 0.5}, 1);
+    const BiasedPair turning{0, 2, 1, 3, 4}, still{5, -1, 0, 3, 0};
+    CHECK(p.key_bias(table, {1, 2}, {still, turning, still}) == 0 && p.key_bias(-1, {0, 1}, {still}) == 1);
+    for (int other : {-2, 1}) CHECK(refuses([&] { p.key_bias(other, {1}, {still}); }));
+    for (int count : {-1, 0, 2}) CHECK(refuses([&] { p.key_bias(table, {count}, {still}); }));
+    CHECK(refuses([&] { p.key_bias(-1, {1}, {turning}); }));
+    for (BiasedPair pair : {BiasedPair{-1, 2, 0, 1, 1}, {kHeadLimit, 2, 0, 1, 1}, {0, -2, 0, 1, 1}, {0, kHeadLimit, 0, 1, 1}, {0, 2, 2, 1, 1}, {0, 2, -1, 1, 1}})
+        CHECK(refuses([&] { p.key_bias(table, {1}, {pair}); }));
+    CHECK(refuses([&] { p.key_bias(table, {kBiasLines + 1}, std::vector<BiasedPair>(kBiasLines + 1, still)); }));
+    const int q = p.buffer(12, Kind::F32, Rows::Tokens, 0), k = p.buffer(6, Kind::F32, Rows::Tokens, 192);
+    CHECK(refuses([&] { p.add(Append{k, k, 0, 6, Keys::Past, 0}); }) && refuses([&] { p.add(Append{k, k, 0, 3, Keys::Past, 0}); }));
+    CHECK(refuses([&] { p.add(Append{k, k, 0, 6, Keys::Past, 2}); }) && refuses([&] { p.add(Append{q, q, 0, 0, Keys::Past, 0}); }));
+    CHECK(refuses([&] { p.add(Attention{q, Keys::Past, 0, 2, 1, 6, {1, 0, {}, {}, 0}, 0, q, 0}); }));
+    p.add(Append{q, q, 0, 6, Keys::Past, 0});
+}
+
 // Buffers of every kind, for instructions that do not fit them.
 struct Misfits {
     Program p{4, 2, 1 << 16};
@@ -258,6 +277,7 @@ void test_steps() {
 void test_refusals() {
     test_sizes();
     test_caches();
+    test_key_biases();
     test_readers();
     Misfits misfits;
     test_linear_misfits(misfits);

@@ -7,6 +7,8 @@
 A scale is a float16. Blocks are turned first, by the Hadamard matrix over sqrt(32), which is its own inverse: a
 channel that is far from the others, as keys have them, then widens no scale alone. Heads of a size that is no
 multiple of 32 stay f16. The native core rounds by the same formulas (`csrc/kernels/cached.h`), from float32.
+Beyond that the core holds keys without what stands out of their bias (`furet.ops.key_bias`), which no block
+then has to cover.
 Source of the turn: Ashkboos et al., arXiv:2404.00456.
 """
 

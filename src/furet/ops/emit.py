@@ -60,6 +60,7 @@ class Handles:
     rows        tensors looked up by token
     positions   tensors looked up by position
     floats      small tensors, in their shapes
+    key_biases  what keys are held without, by keys
     states      of recurrent instructions, by name
     """
 
@@ -69,6 +70,7 @@ class Handles:
     matrices: Mapping[str, _core.Weight]
     floats: Mapping[str, NDArray[np.float32]]
     angles: Mapping[tuple[Rope, Tensor | None], int]
+    key_biases: Mapping[Value, int]
     states: Mapping[str, int]
 
     def vector(self, tensor: Tensor) -> NDArray[np.float32]:
@@ -133,13 +135,14 @@ def _emit_attention(program: _core.Program, step: Instruction, at: Handles) -> N
             program.attention(
                 place[q], place[k], place[v], layer, q.width // heads, scale, window, place[out], soft_cap,
                 bias.slopes(heads, alibi).astype(np.float32) if alibi else None,
-                at.by_distance(distances, both_ways=False), -bias.FARTHEST,
+                at.by_distance(distances, both_ways=False), -bias.FARTHEST, at.key_biases.get(k, -1),
             )  # fmt: skip
         case AttendAll(q, k, v, heads, scale, distances, out):
             table = at.by_distance(distances, both_ways=True)
             program.attend_all(
-                place[q], place[k], place[v], q.width // heads, scale, place[out], table, -bias.FARTHEST
-            )
+                place[q], place[k], place[v], q.width // heads, scale, place[out], table, -bias.FARTHEST,
+                at.key_biases.get(k, -1),
+            )  # fmt: skip
         case Remember(layer, k, v, heads, out):
             program.remember(place[k], place[v], layer, k.width // heads)
             if place[out] != place[k]:

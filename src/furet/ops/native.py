@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from furet.dtypes import TensorType
 from furet.errors import UnsupportedModel
@@ -20,6 +21,7 @@ from furet.ops.cache_shape import CacheShape, cache_shape, state_numbers
 from furet.ops.cached import CacheType
 from furet.ops.emit import Handles, emit
 from furet.ops.instructions import Rotate
+from furet.ops.key_bias import kept_out, key_biases
 from furet.ops.passes import is_quantised, lower
 from furet.ops.rope import Rope
 from furet.ops.trace import trace
@@ -78,13 +80,16 @@ def compile(
     layout = lay_out(code, _core.buffer_row_bytes, max_tokens, max_rows)
     program = _core.Program(max_tokens, max_rows, layout.bytes)
     looked_up, multiplied = tensors.looked_up(code), tensors.multiplied(code)
+    floats = {name: stored.floats(tensor, source) for name, tensor in tensors.copied(code).items()}
+    angles = _rope_tables(program, code, source)
     handles = Handles(
         buffers=_buffers(program, code, layout),
         rows={name: table(tensor) if table else _matrix(tensor, source) for name, tensor in looked_up.items()},
         positions={name: _matrix(tensor, source) for name, tensor in tensors.positions(code).items()},
         matrices={name: _matrix(tensor, source) for name, tensor in multiplied.items()},
-        floats={name: stored.floats(tensor, source) for name, tensor in tensors.copied(code).items()},
-        angles=_rope_tables(program, code, source),
+        floats=floats,
+        angles=angles,
+        key_biases=_key_biases(program, code, floats, angles),
         states=state_numbers(code),
     )
     pack(handles.matrices)
@@ -119,6 +124,22 @@ def _rope_tables(
             frequencies = step.rope.frequencies(factors)
             tables[step.rope, step.factors] = program.rope_table(frequencies, step.rope.magnitude)
     return tables
+
+
+def _key_biases(
+    program: _core.Program,
+    code: Sequence[Instruction],
+    floats: Mapping[str, NDArray[np.float32]],
+    angles: Mapping[tuple[Rope, Tensor | None], int],
+) -> dict[Value, int]:
+    """What each of the keys is held without."""
+    biases = key_biases(code)
+    numbers = {}
+    for keys, out in kept_out(biases, floats).items():
+        rope, factors = biases[keys].rope, biases[keys].factors
+        table = angles[rope, factors] if rope else -1
+        numbers[keys] = program.key_bias(table, out.counts.tolist(), out.channels.reshape(-1), out.values.reshape(-1))
+    return numbers
 
 
 def require_readable(tensor: Tensor) -> None:
