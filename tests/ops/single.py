@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from furet import _core
 from furet.dtypes import TensorType
 from furet.ops import Ops, native, reference
+from furet.ops.cached import CacheType
 
 T, V = 23, 40
 TOKENS = np.random.RandomState(5).randint(0, V, T).astype(np.int32)
+LONG = np.random.RandomState(8).randint(0, V, 300).astype(np.int32)
 Body = Callable[[Ops[Any], Any], Any]
 
 
@@ -44,6 +47,20 @@ def step(
         part, rows = slice(at, at + count), np.arange(count, dtype=np.int32)
         compiled.program.step(pool, tokens[part], [(cache, count)], rows, out[part])
         at += count
+    return out
+
+
+def in_steps(
+    forward: Body, made: Tensors, tokens: NDArray[np.int32], size: int, threads: int, kv: CacheType = "f16"
+) -> Any:
+    """Steps of `size` tokens; the cache outgrows a span of keys."""
+    compiled = native.compile(forward, made, max_tokens=size, max_rows=size)
+    cache, pool = compiled.new_cache(len(tokens), kv=kv), _core.Pool(threads)
+    out = np.empty((len(tokens), compiled.vocab), np.float32)
+    edges = [*range(0, len(tokens), size), len(tokens)]
+    for start, end in pairwise(edges):
+        rows = np.arange(end - start, dtype=np.int32)
+        compiled.program.step(pool, tokens[start:end], [(cache, end - start)], rows, out[start:end])
     return out
 
 

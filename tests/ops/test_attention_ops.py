@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from single import TOKENS, Body, T, Tensors, V, random, step, wanted
+from single import LONG, TOKENS, Body, T, Tensors, V, in_steps, random, step, wanted
 
 from furet import _core
 from furet.ops import Ops, native, reference
@@ -16,7 +14,6 @@ from furet.ops.cached import CacheType
 
 # Keys and values are kept in float16: 0.0005 of what they are, which a softmax of scores up to 10 may multiply.
 ERROR = 0.003
-LONG = np.random.RandomState(8).randint(0, V, 300).astype(np.int32)
 SHAPES = [(4, 2, 16), (3, 3, 20), (6, 1, 24), (2, 1, 80), (2, 2, 96), (8, 4, 7)]
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -50,20 +47,6 @@ def causal(made: Tensors, heads: int, kv_heads: int, options: dict[str, Any]) ->
         return op.rows(op.attention(0, q, k, v, heads, kv_heads, 0.3, **options))
 
     return forward
-
-
-def in_steps(
-    forward: Body, made: Tensors, tokens: NDArray[np.int32], size: int, threads: int, kv: CacheType = "f16"
-) -> Any:
-    """Steps of `size` tokens; the cache outgrows a span of keys."""
-    compiled = native.compile(forward, made, max_tokens=size, max_rows=size)
-    cache, pool = compiled.new_cache(len(tokens), kv=kv), _core.Pool(threads)
-    out = np.empty((len(tokens), compiled.vocab), np.float32)
-    edges = [*range(0, len(tokens), size), len(tokens)]
-    for start, end in pairwise(edges):
-        rows = np.arange(end - start, dtype=np.int32)
-        compiled.program.step(pool, tokens[start:end], [(cache, end - start)], rows, out[start:end])
-    return out
 
 
 def close(got: Any, right: Any) -> None:
