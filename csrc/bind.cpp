@@ -149,6 +149,10 @@ struct PyProgram {
         program.add(std::move(instruction));
     }
 
+    void gated_linear(int x, nb::handle gate, nb::handle up, const std::string& function, int out) {
+        program.add(furet::GatedLinear{x, keep(gate), keep(up), function_of(function), out});
+    }
+
     void expert_linear(int x, nb::sequence weights, int route, std::vector<int> outs) {
         furet::ExpertLinear instruction{x, {}, route, std::move(outs)};
         for (nb::handle weight : weights) instruction.weights.push_back(keep(weight));
@@ -280,6 +284,7 @@ NB_MODULE(_core, m) {
         }, "q"_a, "layer"_a, "head_dim"_a, "scale"_a, "out"_a)
         .def("activate", [](PyProgram& p, const std::string& function, int x, float parameter, int out) { p.program.add(furet::Activate{function_of(function), x, parameter, out}); }, "function"_a, "x"_a, "parameter"_a, "out"_a)
         .def("gated", [](PyProgram& p, const std::string& function, int gate, int up, int out) { p.program.add(furet::Gated{function_of(function), gate, up, out}); }, "function"_a, "gate"_a, "up"_a, "out"_a)
+        .def("gated_linear", &PyProgram::gated_linear, "x"_a, "gate"_a, "up"_a, "function"_a, "out"_a)
         .def("columns", [](PyProgram& p, int x, int64_t first, int out) { p.program.add(furet::Columns{x, first, out}); }, "x"_a, "first"_a, "out"_a)
         .def("add", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Add{a, b, out}); }, "a"_a, "b"_a, "out"_a)
         .def("subtract", [](PyProgram& p, int a, int b, int out) { p.program.add(furet::Subtract{a, b, out}); }, "a"_a, "b"_a, "out"_a)

@@ -117,6 +117,13 @@ void Check::operator()(const Quantise& i) const {
     require(at(i.out).kind == Kind::Q8, "quantise: out must be q8");
 }
 
+void Check::multiplies(int input, const Weight& w, const char* who) const {
+    const Buffer& x = at(input);
+    require(x.kind == (w.info->form == Form::Float ? Kind::F32 : Kind::Q8), std::string(who) + ": a quantised weight wants q8 input, a float weight f32");
+    require(w.matrices == 1, std::string(who) + ": the weight is one matrix");
+    require(x.width == w.columns, std::string(who) + ": input width " + text(x.width) + " is not the weight's " + text(w.columns) + " columns");
+}
+
 void Check::operator()(const Linear& i) const {
     const Buffer& x = at(i.x);
     require(!i.weights.empty() && i.weights.size() == i.outs.size() && i.weights.size() == i.biases.size(),
@@ -125,10 +132,7 @@ void Check::operator()(const Linear& i) const {
     for (size_t j = 0; j < i.weights.size(); ++j) {
         const Weight& w = i.weights[j];
         const Buffer& out = at(i.outs[j]);
-        require(x.kind == (w.info->form == Form::Float ? Kind::F32 : Kind::Q8),
-                "linear: a quantised weight wants q8 input, a float weight f32");
-        require(w.matrices == 1, "linear: the weight is one matrix");
-        require(x.width == w.columns, "linear: input width " + text(x.width) + " is not the weight's " + text(w.columns) + " columns");
+        multiplies(i.x, w, "linear");
         require(holds_floats(out) && out.width == w.rows, "linear: out must be f32 and as wide as the weight has rows");
         same_rows(i.x, i.outs[j], "linear");
         require(i.biases[j].empty() || (int64_t)i.biases[j].size() == w.rows, "linear: bias length is not the weight's rows");
@@ -192,6 +196,17 @@ void Check::operator()(const Activate& i) const { row_by_row({i.x}, i.out, "acti
 void Check::operator()(const Gated& i) const {
     row_by_row({i.gate, i.up}, i.out, "gated");
     require(!has_parameter(i.function), "gated: the function has a parameter");
+}
+
+void Check::operator()(const GatedLinear& i) const {
+    require(at(i.x).each == 1, "gated_linear: wants one row for each token");
+    for (const Weight* w : {&i.gate, &i.up}) {
+        multiplies(i.x, *w, "gated_linear");
+        require(at(i.out).width == w->rows && w->rows % kActivationBlock == 0, "gated_linear: out must be as wide as the weights have rows, a multiple of 32");
+    }
+    require(i.out != i.x && (holds_floats(at(i.out)) || at(i.out).kind == Kind::Q8), "gated_linear: out must be f32 or q8, and not the input");
+    same_rows(i.x, i.out, "gated_linear");
+    require(!has_parameter(i.function), "gated_linear: the function has a parameter");
 }
 
 void Check::operator()(const Columns& i) const {

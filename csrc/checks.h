@@ -29,6 +29,7 @@ public:
     void operator()(const Affine&) const;
     void operator()(const Activate&) const;
     void operator()(const Gated&) const;
+    void operator()(const GatedLinear&) const;
     void operator()(const Columns&) const;
     void operator()(const Add&) const;
     void operator()(const Subtract&) const;
@@ -57,6 +58,7 @@ private:
     void in_groups(int x, int64_t group, int out, const char* who) const;
     void recurrent(int state, std::initializer_list<int> values, const char* who) const;
     void routed(int x, int route, int64_t each, const char* who) const;
+    void multiplies(int x, const Weight& w, const char* who) const;
     void bias_fits(int bias, int64_t heads, int head_dim) const;
 
     const std::vector<Buffer>& buffers_;

@@ -36,6 +36,7 @@ struct Quantise { int x, out; };
 struct Affine { int x; Floats weight, bias; int out; };         // either may be empty
 struct Activate { Function function; int x; float parameter; int out; };
 struct Gated { Function function; int gate, up, out; };
+struct GatedLinear { int x; Weight gate, up; Function function; int out; };
 struct Columns { int x; int64_t first; int out; };
 struct Add { int a, b, out; };
 struct Subtract { int a, b, out; };
@@ -64,7 +65,7 @@ struct Wkv4 { int state, k, v; Floats decay, first; int out; };
 struct Wkv7 { int state, r, decay, k, v, a, b, heads, out; };
 
 using Instruction = std::variant<Embed, EmbedPositions, TakeRows, Linear, RmsNorm, LayerNorm, L2Norm, HeadDot, Quantise, Affine,
-                                 Activate, Gated, Columns, Add, Subtract, Multiply, Rope, Append, Attention, Route,
+                                 Activate, Gated, GatedLinear, Columns, Add, Subtract, Multiply, Rope, Append, Attention, Route,
                                  Dispatch, ExpertLinear, Combine, Shift, Convolve, SelectiveScan, Wkv4, Wkv7>;
 
 }  // namespace furet

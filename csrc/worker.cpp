@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "activations.h"
 #include "decode.h"
 
 namespace furet {
@@ -81,6 +82,32 @@ void Worker::operate(const Linear& i, Counter& next) {
             const int64_t from = std::max(first, begin), to = std::min(last, end);
             if (from < to) kernels_.linear(linear_args(i, j), from - begin, to - begin, pool_.scratch(thread_));
             begin = end;
+        }
+    });
+}
+
+void Worker::multiply_block(const Weight& w, const Buffer& x, int64_t row_, float* to) {
+    const int64_t skipped = row_ * w.row_bytes;
+    const LinearArgs args{w.info, w.data ? w.data + skipped : nullptr, w.packed ? w.packed + skipped : nullptr, w.row_bytes, kActivationBlock, w.columns,
+                          row(x, 0), x.row_bytes, row_count(x), to, kActivationBlock, nullptr, nullptr, 0};
+    kernels_.linear(args, 0, (kActivationBlock + kernels_.row_tile - 1) / kernels_.row_tile, pool_.scratch(thread_));
+}
+
+void Worker::operate(const GatedLinear& i, Counter& next) {
+    const Buffer& x = at(i.x);
+    const Buffer& o = at(i.out);
+    const int64_t tokens = row_count(x);
+    share(next, tokens > 0 ? o.width / kActivationBlock : 0, {1, 64}, [&](int64_t first, int64_t last) {
+        Scratch& scratch = pool_.scratch(thread_);
+        for (int64_t block = first; block < last; ++block) {
+            multiply_block(i.gate, x, block * kActivationBlock, scratch.gate);
+            multiply_block(i.up, x, block * kActivationBlock, scratch.up);
+            for (int64_t t = 0; t < tokens; ++t) {
+                RowOut to = out(o, t);
+                if (to.q8) to.q8 += block * (int64_t)sizeof(Q8Block);
+                else to.f32 += block * kActivationBlock;
+                kernels_.gated(i.function, scratch.gate + t * kActivationBlock, scratch.up + t * kActivationBlock, 0, kActivationBlock, kActivationBlock, to);
+            }
         }
     });
 }

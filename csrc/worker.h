@@ -30,6 +30,7 @@ private:
     void operate(const Affine&, Counter& next);
     void operate(const Activate&, Counter& next);
     void operate(const Gated&, Counter& next);
+    void operate(const GatedLinear&, Counter& next);
     void operate(const Columns&, Counter& next);
     void operate(const Add&, Counter& next);
     void operate(const Subtract&, Counter& next);
@@ -60,6 +61,8 @@ private:
     // What keys of this layer are held without.
     KeyBias bias_of(int bias, const KeyValues& layer) const;
     LinearArgs linear_args(const Linear&, size_t matrix) const;
+    // 32 rows of a weight from `row` on, to [tokens, 32] floats.
+    void multiply_block(const Weight& w, const Buffer& x, int64_t row, float* to);
     int64_t units(const Weight& w) const { return (w.rows + kernels_.row_tile - 1) / kernels_.row_tile; }
 
     // Do tasks [first, last) of `count` with the other threads; where only this one is at it, all.

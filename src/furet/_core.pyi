@@ -259,6 +259,8 @@ class Program:
         """
     def gated(self, function: Function, gate: int, up: int, out: int) -> None:
         """function(gate) * up; out is f32 (may be gate or up) or q8."""
+    def gated_linear(self, x: int, gate: Weight, up: Weight, function: Function, out: int) -> None:
+        """function(x @ gate.T) * (x @ up.T), a multiple of 32 wide; out is f32 or q8."""
     def columns(self, x: int, first: int, out: int) -> None:
         """As many columns of x from `first` on as out is wide."""
     def add(self, a: int, b: int, out: int) -> None: ...

@@ -154,6 +154,11 @@ void test_row_misfits(Misfits& m) {
     auto gated = [&](int gate, int up, int out) { return m.refuse(Gated{Function::Gelu, gate, up, out}); };
     CHECK(gated(m.f64, m.f32, m.f64) && gated(m.f64, m.f64, m.f32) && gated(m.q64, m.f64, m.f64) && gated(m.f64, m.f64, m.r64) && gated(m.f64, m.f64, m.e64));
     CHECK(m.refuse(Gated{Function::SoftCap, m.f64, m.f64, m.f64}) && !gated(m.f64, m.f64, m.q64));
+    const Weight square = m.weight(Type::Q8_0, 64, 64), odd = m.weight(Type::Q8_0, 48, 64);
+    auto both = [&](int x, const Weight& gate, const Weight& up, int out) { return m.refuse(GatedLinear{x, gate, up, Function::Silu, out}); };
+    CHECK(both(m.f64, square, square, m.f64) && both(m.q32, square, square, m.f64) && both(m.q64, square, square, m.f32) && both(m.q64, square, square, m.q64));
+    CHECK(both(m.q64, square, odd, m.f64) && both(m.q64, odd, odd, m.f64) && both(m.q64, square, square, m.r64) && !both(m.q64, square, square, m.f64));
+    CHECK(m.refuse(GatedLinear{m.q64, square, square, Function::Clamp, m.f64}));
     CHECK(m.refuse(Activate{Function::Relu, m.f64, 0, m.f32}) && m.refuse(Activate{Function::Relu, m.q64, 0, m.f64}) && m.refuse(Activate{Function::Relu, m.f64, 0, m.r64}));
     CHECK(m.refuse(LayerNorm{m.f64, Floats(64), {}, 0, 1e-5f, m.f64}) && m.refuse(LayerNorm{m.f64, Floats(64), {}, 3, 1e-5f, m.f64}) && m.refuse(LayerNorm{m.f64, Floats(64), {}, -1, 1e-5f, m.f64}));
     CHECK(m.refuse(LayerNorm{m.f64, Floats(32), {}, 2, 1e-5f, m.f64}) && m.refuse(LayerNorm{m.f64, Floats(64), Floats(32), 1, 1e-5f, m.f64}) && m.refuse(LayerNorm{m.f64, Floats(64), {}, 4, 1e-5f, m.q64}));

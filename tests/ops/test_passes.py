@@ -41,6 +41,25 @@ def test_silu_and_product_become_swiglu_whichever_comes_first() -> None:
     assert after(passes.fuse_gates, lambda op, x: op.linear(x, Q) * silu(op, op.linear(x, Q))) == fused
 
 
+def test_gate_and_both_its_linears_become_one() -> None:
+    def fused(code: list[Instruction]) -> list[Instruction]:
+        return passes.gate_linears(passes.join_linears(passes.fuse_gates(code)))
+
+    def with_bias(op: Ops[Value], x: Value) -> Value:
+        return silu(op, op.linear(x, W.square, W.bias)) * op.linear(x, W.square)
+
+    def read_again(op: Ops[Value], x: Value) -> Value:
+        up = op.linear(x, Q)
+        return silu(op, op.linear(x, W.square)) * up + up
+
+    one = "Embed GatedLinear TakeRows Linear"
+    assert after(fused, lambda op, x: silu(op, op.linear(x, Q)) * op.linear(x, W.square)) == one
+    assert after(fused, lambda op, x: op.linear(x, W.square) * silu(op, op.linear(x, Q))) == one
+    assert after(fused, lambda op, x: silu(op, op.linear(x, Q)) * x) == "Embed Linear Gated TakeRows Linear"
+    assert after(fused, with_bias) == "Embed Linear Gated TakeRows Linear"
+    assert after(fused, read_again) == "Embed Linear Gated Add TakeRows Linear"
+
+
 def test_silu_that_is_read_again_stays() -> None:
     def body(op: Ops[Value], x: Value) -> Value:
         s = silu(op, x)

@@ -25,6 +25,7 @@ from furet.ops.instructions import (
     EmbedPositions,
     ExpertLinear,
     Gated,
+    GatedLinear,
     HeadDot,
     L2Norm,
     LayerNorm,
@@ -115,6 +116,8 @@ def emit(program: _core.Program, step: Instruction, at: Handles) -> None:
                 [place[out] for out in outs],
                 place[residual] if residual else -1,
             )
+        case GatedLinear(x, (gate, up), function, out):
+            program.gated_linear(place[x], at.matrices[gate.name], at.matrices[up.name], function, place[out])
         case Rotate(x, heads, rope, factors, out):
             assert place[x] == place[out], "the core rotates in place"
             program.rope(place[x], x.width // heads, at.angles[rope, factors], rope.style)

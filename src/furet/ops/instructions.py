@@ -405,3 +405,13 @@ class Gated(Instruction):
     @property
     def shared(self) -> tuple[Value, Value] | None:
         return in_place(self.gate, self.out)
+
+
+@dataclass(frozen=True)
+class GatedLinear(Instruction):
+    """function(x @ weights[0].T) * (x @ weights[1].T), of which neither product is ever whole in memory."""
+
+    x: Value
+    weights: tuple[Tensor, Tensor]
+    function: Activation
+    out: Value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from furet.ops import Tensor
-from furet.ops.instructions import Embed, EmbedPositions, ExpertLinear, Linear
+from furet.ops.instructions import Embed, EmbedPositions, ExpertLinear, GatedLinear, Linear
 from furet.ops.values import Instruction
 
 
@@ -16,7 +16,8 @@ def read(code: Sequence[Instruction]) -> dict[str, Tensor]:
 
 def multiplied(code: Sequence[Instruction]) -> dict[str, Tensor]:
     """Those by which rows are multiplied, as they are stored or packed."""
-    return _by_name(weight for step in code if isinstance(step, Linear | ExpertLinear) for weight in step.weights)
+    steps = (step for step in code if isinstance(step, Linear | ExpertLinear | GatedLinear))
+    return _by_name(weight for step in steps for weight in step.weights)
 
 
 def looked_up(code: Sequence[Instruction]) -> dict[str, Tensor]:
@@ -36,7 +37,7 @@ def copied(code: Sequence[Instruction]) -> dict[str, Tensor]:
 
 def _as_stored(step: Instruction) -> tuple[Tensor, ...]:
     match step:
-        case Linear() | ExpertLinear():
+        case Linear() | ExpertLinear() | GatedLinear():
             return step.weights
         case Embed() | EmbedPositions():
             return (step.weight,)
