@@ -136,7 +136,6 @@ template <int g> FURET_INLINE Bytes fifth_bit(I32 bits) {
     FURET_FOUR(Bytes, vreinterpretq_s8_u8(vandq_u8(vtstq_u8(vqtbl1q_u8(vreinterpretq_u8_s32(bits.v[i]), index), test), vdupq_n_u8(16))))
 }
 
-FURET_INLINE I32 dot_alone(I32 sum, Bytes w, const int8_t* x) { return dot(sum, w, x); }
 // Codes are below 128 in either form, so the signed instruction serves both.
 FURET_INLINE I32 dot_signed(I32 sum, Bytes w, const int8_t* x) {
     int32_t four;
@@ -145,6 +144,7 @@ FURET_INLINE I32 dot_signed(I32 sum, Bytes w, const int8_t* x) {
     FURET_FOUR(I32, vdotq_s32(sum.v[i], w.v[i], xs))
 }
 FURET_INLINE I32 dot(I32 sum, Bytes w, const int8_t* x) { return dot_signed(sum, w, x); }
+FURET_INLINE I32 dot_alone(I32 sum, Bytes w, const int8_t* x) { return dot(sum, w, x); }
 
 FURET_INLINE void load_transposed(const uint8_t* const* row, int64_t offset, Bytes out[4]) {
     for (int i = 0; i < 4; ++i) {
