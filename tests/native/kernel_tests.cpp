@@ -2,7 +2,7 @@
 //
 //   kernel_tests [--quick] [--best NAME]
 //
-// --quick takes fewer shapes, for an emulated machine. --best fails unless NAME is the instruction set that is chosen here.
+// --quick takes fewer shapes, for a slow machine: an emulated one, or one under sanitizers. --best fails unless NAME is the instruction set that is chosen here.
 #include <chrono>
 
 #include "check.h"

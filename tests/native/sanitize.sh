@@ -9,4 +9,4 @@ build=${1:-$(mktemp -d)}
 
 cmake -S . -B "$build" -DFURET_PYTHON=OFF -DFURET_SANITIZE=ON >/dev/null
 cmake --build "$build" --target kernel_tests --parallel "${JOBS:-1}" -- --quiet
-"$build/kernel_tests"
+"$build/kernel_tests" --quick
