@@ -13,6 +13,9 @@ namespace furet {
 
 constexpr int kActivationBlock = 32;
 
+// The bits of the float 1.5 * 2^23, whose last bit counts ones: plus an integer of up to 22 bits they are those of their sum.
+constexpr int32_t kSumBase = 0x4b400000;
+
 struct Q8Block {
     int8_t code[32];
     float scale;
@@ -21,7 +24,7 @@ struct Q8Block {
     // exact, but a weight is scale * code + min, and taking the rounding of x out of one part leaves the other uncancelled:
     // measured, mean KL 0.0077 instead of 0.0010.)
     float sum;
-    int32_t bias;               // -128 * sum of the codes: cancels the bias of signed weight codes that are stored unsigned
+    int32_t bias;               // kSumBase - 128 * sum of the codes: cancels the bias of signed weight codes that are stored unsigned
     float half_sum[2];          // the same over 16
     int32_t half_bias[2];
 };

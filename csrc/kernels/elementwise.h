@@ -26,11 +26,11 @@ FURET_INLINE void quantise_block(F32 x0, F32 x1, Q8Block& out) {
     out.scale = scale;
     out.mid = mid;
     out.sum = scale * (float)(codes0 + codes1) + 32.0f * mid;
-    out.bias = -128 * (codes0 + codes1);
+    out.bias = kSumBase - 128 * (codes0 + codes1);
     out.half_sum[0] = scale * (float)codes0 + 16.0f * mid;
     out.half_sum[1] = scale * (float)codes1 + 16.0f * mid;
-    out.half_bias[0] = -128 * codes0;
-    out.half_bias[1] = -128 * codes1;
+    out.half_bias[0] = kSumBase - 128 * codes0;
+    out.half_bias[1] = kSumBase - 128 * codes1;
 }
 
 static void quantise(const float* x, int64_t width, uint8_t* out) {

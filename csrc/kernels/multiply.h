@@ -2,10 +2,9 @@
 //
 // For an output, with blocks b of 32 columns in order, and all sums in float32 except the integer dot products:
 //
-//   y = fma(float(sum_j w[b][j] * x[b][j]), scale_w[b] * scale_x[b], y)
-//       of two groups of 16:  s = scale_w * float(...),  s = fma(scale_w', float(...'), s),  y = fma(s, scale_x[b], y)
+//   y = fma(scale_w[b] * float(sum_j w[b][j] * x[b][j]), scale_x[b], y)        of each group
 //   y = fma(total_w[b], mid_x[b], y)                  total_w = sum of scale_w * code over the block
-//   y = fma(min[b], sum_x[b], y)                      for types with mins, of each group
+//   y = fma(min[b], sum_x[b], y)                      of each group, for types with mins
 //
 // This order is the same for one token or many and for any split of the work, so results are equal bit for bit.
 // Error: the integer part is exact (|sum| <= 32 * 255 * 127 < 2^24); one rounding for each fma and product.
@@ -24,11 +23,25 @@ constexpr int kPanelBlocks = kPanelColumns / 32;
 // Outputs of 16 rows and one token each.
 template <int RV, int NT> struct Tile { F32 sum[RV][NT]; };
 
-// What a sum of products begins with, so that what was added to the codes cancels.
+// Their integer dot products over one group of columns, kept plus kSumBase where kFloatSums.
+template <int RV, int NT> struct Dots { I32 sum[RV][NT]; };
+
+// What such a sum begins with; `added` is what is added to signed codes.
 template <Form form, int group, int added> FURET_INLINE int32_t start(const Q8Block& x, int half) {
-    if constexpr (form == Form::Minned || kSignedBias == 0) return 0;
-    else return (group == 32 ? x.bias : x.half_bias[half]) / (kSignedBias / added);
+    constexpr int32_t base = kFloatSums ? kSumBase : 0;
+    if constexpr (form == Form::Minned || kSignedBias == 0) return base;
+    const int32_t bias = group == 32 ? x.bias : x.half_bias[half];
+    return added == kSignedBias ? bias : base + (bias - base) / (kSignedBias / added);
 }
+
+// The scales of a group of 16 rows. No conversion is needed where sums are bits of floats: what they count too much is taken
+// away again exactly, for no scale has more than 22 bits, and the product is rounded once as the other is. (A scale over 2^104,
+// which no model has and only MXFP4 and Q8_K can hold, gives no number there.)
+struct Scale {
+    F32 scale, away;
+    FURET_INLINE_MEMBER explicit Scale(const float* p) : scale(load(p)), away(mul(scale, splat(-12582912.0f))) {}
+    FURET_INLINE_MEMBER F32 times(I32 sum) const { return kFloatSums ? fma(as_float(sum), scale, away) : mul(scale, to_float(sum)); }
+};
 
 // `alone`: no other codes meet these 4 values next.
 template <Form form, bool alone = false> FURET_INLINE I32 dot_of(I32 sum, Bytes codes, const int8_t* x) {
@@ -38,64 +51,64 @@ template <Form form, bool alone = false> FURET_INLINE I32 dot_of(I32 sum, Bytes 
 
 // The integer dot products of one group of columns; w is the block of the first 16 rows.
 template <Form form, int group, int RV, int NT>
-FURET_INLINE void dot_group(const PanelBlock* w, const Tokens<NT>& x, int half, Tile<RV, NT>& out) {
+FURET_INLINE void dot_group(const PanelBlock* w, const Tokens<NT>& x, int half, Dots<RV, NT>& out) {
     constexpr int lines = group / 4;
-    I32 sum[RV][NT];
     for (int t = 0; t < NT; ++t) {
         const I32 first = splat_int(start<form, group, kSignedBias>(*x[t], half));
-        for (int v = 0; v < RV; ++v) sum[v][t] = first;
+        for (int v = 0; v < RV; ++v) out.sum[v][t] = first;
     }
 #pragma GCC unroll 8
     for (int line = half * lines; line < (half + 1) * lines; ++line) {
         Bytes code[RV];
         for (int v = 0; v < RV; ++v) code[v] = load_bytes(w[v * kPanelBlocks].codes[line]);
         for (int t = 0; t < NT; ++t)
-            for (int v = 0; v < RV; ++v) sum[v][t] = dot_of<form>(sum[v][t], code[v], x[t]->code + 4 * line);
+            for (int v = 0; v < RV; ++v) out.sum[v][t] = dot_of<form>(out.sum[v][t], code[v], x[t]->code + 4 * line);
     }
-    for (int v = 0; v < RV; ++v)
-        for (int t = 0; t < NT; ++t) out.sum[v][t] = to_float(sum[v][t]);
+}
+
+template <Form form, int group, int half, class Block, int RV, int NT>
+FURET_INLINE void add_products(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
+    Dots<RV, NT> dots;
+    dot_group<form, group>(w, x, half, dots);
+    for (int v = 0; v < RV; ++v) {
+        const Scale scale(w[v * kPanelBlocks].scale[half]);
+        for (int t = 0; t < NT; ++t) y.sum[v][t] = fma_splat(scale.times(dots.sum[v][t]), &x[t]->scale, y.sum[v][t]);
+    }
 }
 
 template <Form form, int group, class Block, int RV, int NT>
-FURET_INLINE void multiply_block(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
-    Tile<RV, NT> dots;
-    dot_group<form, group>(w, x, 0, dots);
-    for (int v = 0; v < RV; ++v) {
-        const F32 scale = load(w[v * kPanelBlocks].scale[0]);
-        for (int t = 0; t < NT; ++t)
-            if constexpr (group == 32) y.sum[v][t] = fma(dots.sum[v][t], mul(scale, splat(x[t]->scale)), y.sum[v][t]);
-            else dots.sum[v][t] = mul(scale, dots.sum[v][t]);
-    }
-    if constexpr (group == 16) {
-        Tile<RV, NT> second;
-        dot_group<form, group>(w, x, 1, second);
-        for (int v = 0; v < RV; ++v) {
-            const F32 scale = load(w[v * kPanelBlocks].scale[1]);
-            for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(fma(scale, second.sum[v][t], dots.sum[v][t]), splat(x[t]->scale), y.sum[v][t]);
-        }
-    }
+FURET_INLINE void add_totals(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
     for (int v = 0; v < RV; ++v) {
         const Block& block = w[v * kPanelBlocks];
         const F32 total = load(block.total);
-        for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(total, splat(x[t]->mid), y.sum[v][t]);
+        for (int t = 0; t < NT; ++t) y.sum[v][t] = fma_splat(total, &x[t]->mid, y.sum[v][t]);
         if constexpr (form == Form::Minned)
             for (int half = 0; half < 32 / group; ++half) {
                 const F32 min = load(block.min[half]);
-                for (int t = 0; t < NT; ++t) y.sum[v][t] = fma(min, splat(group == 32 ? x[t]->sum : x[t]->half_sum[half]), y.sum[v][t]);
+                for (int t = 0; t < NT; ++t) y.sum[v][t] = fma_splat(min, group == 32 ? &x[t]->sum : &x[t]->half_sum[half], y.sum[v][t]);
             }
     }
 }
 
+template <Form form, int group, class Block, int RV, int NT>
+FURET_INLINE void multiply_block(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
+    add_products<form, group, 0>(w, x, y);
+    if constexpr (group == 16) add_products<form, group, 1>(w, x, y);
+    add_totals<form, group>(w, x, y);
+}
+
 // y += the products of `blocks` blocks of a panel with the tokens' blocks from x on. Those of the next tokens, `ahead` bytes
-// further, are fetched meanwhile. Inlined to keep y in registers.
+// further, are fetched meanwhile. Inlined, and with sums that have no address, to keep them in registers.
 template <Form form, int group, int RV, int NT>
 FURET_INLINE void multiply_panel(const PanelBlock* panel, int64_t blocks, Tokens<NT>& x, Tile<RV, NT>& y, int64_t ahead) {
     if constexpr (kInParts) return multiply_parts<Part, form, group>(panel, blocks, x, y.sum[0]);
+    Tile<RV, NT> sum = y;
     for (int64_t b = 0; b < blocks; ++b) {
         for (int t = 0; t < NT; ++t) prefetch_near((const char*)x[t] + ahead);
-        multiply_block<form, group>(panel + b, x, y);
+        multiply_block<form, group>(panel + b, x, sum);
         for (int t = 0; t < NT; ++t) ++x[t];
     }
+    y = sum;
 }
 
 }  // namespace furet::FURET_ISA

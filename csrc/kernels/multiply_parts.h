@@ -24,18 +24,11 @@ FURET_INLINE void add_products(const PanelBlock& w, int part, const Tokens<NT>& 
     typename Part::Int sum[NT];
     Part::template dot<0, group / 4>(w.codes, part, code, sum);
     const auto scale = Part::load(w.scale[0] + row);
-    if constexpr (group == 32) {
-        for (int t = 0; t < NT; ++t) y[t] = Part::fma(Part::to_float(sum[t]), Part::template mul_by<0>(scale, Part::factors(&x[t]->scale)), y[t]);
-        return;
-    }
-    typename Part::Float scaled[NT];
-    for (int t = 0; t < NT; ++t) scaled[t] = Part::mul(scale, Part::to_float(sum[t]));
+    for (int t = 0; t < NT; ++t) y[t] = Part::template fma_by<0>(Part::mul(scale, Part::to_float(sum[t])), Part::factors(&x[t]->scale), y[t]);
+    if constexpr (group == 32) return;
     Part::template dot<4, 4>(w.codes, part, code, sum);
     const auto second = Part::load(w.scale[1] + row);
-    for (int t = 0; t < NT; ++t) {
-        scaled[t] = Part::fma(second, Part::to_float(sum[t]), scaled[t]);
-        y[t] = Part::template fma_by<0>(scaled[t], Part::factors(&x[t]->scale), y[t]);
-    }
+    for (int t = 0; t < NT; ++t) y[t] = Part::template fma_by<0>(Part::mul(second, Part::to_float(sum[t])), Part::factors(&x[t]->scale), y[t]);
 }
 
 // Adds what follows from the mids, and for types with mins from the sums, of the tokens' blocks.

@@ -37,8 +37,8 @@ template <int NT> struct alignas(64) TokensBlock {
     };
 };
 
-template <Form, int, int NT> FURET_INLINE void dot_group(const TokensBlock<NT>* w, const Tokens<NT>&, int half, Tile<1, NT>& out) {
-    for (int t = 0; t < NT; ++t) out.sum[0][t] = to_float(load_int(w->dot[t][half]));
+template <Form, int, int NT> FURET_INLINE void dot_group(const TokensBlock<NT>* w, const Tokens<NT>&, int half, Dots<1, NT>& out) {
+    for (int t = 0; t < NT; ++t) out.sum[0][t] = load_int(w->dot[t][half]);
 }
 
 // y plus the products of `blocks` blocks of 16 rows, from block `first` on, with x [32 columns, NT tokens].

@@ -195,7 +195,8 @@ struct Q6_K : SignedType<16> {
 struct Q8_K : SignedType<32> {
     static constexpr int kBytes = 292, kColumns = 256;
     template <class Source, class Out> FURET_INLINE void unpack(Source& from, int64_t at, Out* out) {
-        const F32 d = as_float(from.words(at));
+        // A float of 24 bits: the kernel takes 22 (see Scale in multiply.h), which other types' scales do not fill.
+        const F32 d = as_float(bit_and(from.words(at), splat_int(~3)));
         for (int i = 0; i < 8; ++i) {
             store(out[i].scale[0], d);
             unpack_bytes<Q8_K>(from, at + 4 + 32 * i, out[i]);

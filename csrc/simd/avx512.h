@@ -21,6 +21,7 @@ constexpr int kFewTokens = 8;       // tokens that need no panel of weights; a p
 constexpr int kTokens = 6;          // tokens that it works on together: 2 x 6 x 2 accumulators + 4 fit in 32 registers
 // vpdpbusd multiplies unsigned by signed bytes, so signed codes are stored plus 128 and the sum starts at -128 * sum(x).
 constexpr int kSignedBias = 128;
+constexpr bool kFloatSums = true;  // sums of products are kept as the bits of floats (see multiply.h)
 
 struct F32 { __m512 v; };
 struct I32 { __m512i v; };
@@ -31,6 +32,11 @@ FURET_INLINE F32 splat(float x) { return {_mm512_set1_ps(x)}; }
 FURET_INLINE F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
 FURET_INLINE void store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
 FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// a * *x + c, with the one x in no register: the compiler would keep it in one for as long as others use it too.
+FURET_INLINE F32 fma_splat(F32 a, const float* x, F32 c) {
+    asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c.v) : "v"(a.v), "m"(*x));
+    return c;
+}
 FURET_INLINE F32 add(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
 FURET_INLINE F32 sub(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 FURET_INLINE F32 mul(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }

@@ -18,6 +18,7 @@ constexpr int kRowVectors = 1;
 constexpr int kFewTokens = 1;
 constexpr int kTokens = 2;
 constexpr int kSignedBias = 0;
+constexpr bool kFloatSums = false;  // sums of products are kept as the bits of floats (see multiply.h)
 
 struct F32 { float v[16]; };
 struct I32 { int32_t v[16]; };
@@ -39,6 +40,7 @@ FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { FURET_LANES(F32, __builtin_fmaf(a.v[
 #else
 FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { FURET_LANES(F32, a.v[i] * b.v[i] + c.v[i]) }
 #endif
+FURET_INLINE F32 fma_splat(F32 a, const float* x, F32 c) { return fma(a, splat(*x), c); }
 FURET_INLINE F32 add(F32 a, F32 b) { FURET_LANES(F32, a.v[i] + b.v[i]) }
 FURET_INLINE F32 sub(F32 a, F32 b) { FURET_LANES(F32, a.v[i] - b.v[i]) }
 FURET_INLINE F32 mul(F32 a, F32 b) { FURET_LANES(F32, a.v[i] * b.v[i]) }

@@ -43,10 +43,10 @@ void LinearCase::fill_codes(const std::function<int(int64_t, int64_t)>& code, in
             block.scale = 1;
             block.mid = (float)mid;
             block.sum = (float)(half[0] + half[1] + 32 * mid);
-            block.bias = -128 * (half[0] + half[1]);
+            block.bias = kSumBase - 128 * (half[0] + half[1]);
             for (int h = 0; h < 2; ++h) {
                 block.half_sum[h] = (float)(half[h] + 16 * mid);
-                block.half_bias[h] = -128 * half[h];
+                block.half_bias[h] = kSumBase - 128 * half[h];
             }
         }
     }

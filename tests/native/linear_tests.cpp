@@ -180,9 +180,9 @@ void test_extremes(const Tables& tables, const TypeInfo& info) {
     check_exact(tables, c);
 }
 
-// Every exponent whose outputs are finite, subnormal scales among them.
+// Every exponent of a scale up to 2^104, beyond which a kernel may give no number; subnormal scales are among them.
 void test_exponents(const Tables& tables) {
-    LinearCase c(info_of((int)Type::MXFP4), {240, 32, 2});
+    LinearCase c(info_of((int)Type::MXFP4), {233, 32, 2});
     Random random(5);
     c.fill_weight(Scales::Ones, random);
     for (int64_t r = 0; r < c.shape.rows; ++r) c.weight.data()[r * c.row_bytes] = (uint8_t)r;
@@ -204,7 +204,7 @@ void test_hostile(const Tables& tables, const TypeInfo& info, Random& random) {
             const auto y = whole(*table, c);
             for (size_t i = 0; i < wanted.size(); ++i) {
                 if (!std::isfinite(wanted[i].value)) CHECK(!std::isfinite(y[i]));
-                else if (wanted[i].magnitude < 1e38) CHECK_NEAR(y[i], wanted[i].value, bound_of(wanted[i]));
+                else if (wanted[i].magnitude < 0x1p104) CHECK_NEAR(y[i], wanted[i].value, bound_of(wanted[i]));
             }
             check_packed(*table, c, y.get());
         }

@@ -27,7 +27,8 @@ void check_block(const Block& x, const Q8Block& q) {
         CHECK_NEAR(step * q.code[i] + q.mid, x[(size_t)i], step * (0.5 + 1e-4) + 4 * kRounding * largest + none + tiny);
         codes[i / 16] += q.code[i];
     }
-    CHECK(q.half_bias[0] == -128 * codes[0] && q.half_bias[1] == -128 * codes[1] && q.bias == -128 * (codes[0] + codes[1]));
+    auto bias = [](int sum) { return kSumBase - 128 * sum; };
+    CHECK(q.half_bias[0] == bias(codes[0]) && q.half_bias[1] == bias(codes[1]) && q.bias == bias(codes[0] + codes[1]));
     // Sums of the values as coded: a product and a sum.
     auto check_sum = [&](float sum, int total, int count) {
         const double part = (double)q.scale * total, rest = (double)count * q.mid;
