@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "activations.h"
 #include "key_bias.h"
 #include "key_values.h"
 #include "recurrence.h"
@@ -10,10 +11,11 @@
 
 namespace furet {
 
-// Where a kernel writes a row: exactly one of the two is set.
+// Where a kernel writes a row: exactly one of the two is set. Blocks of the latter begin `apart` bytes after one another.
 struct RowOut {
     float* f32;
     uint8_t* q8;
+    int64_t apart = sizeof(Q8Block);
 };
 
 constexpr int kPanelColumns = 256;                 // columns of weights that are unpacked at a time
@@ -129,8 +131,8 @@ struct Kernels {
     // x * weight + bias, either of which may be nullptr.
     void (*affine)(const float* x, const float* weight, const float* bias, int64_t width, RowOut out);
     // Columns [begin, end), multiples of 32 (or the row's end for float output), of f(x) and of f(gate) * up.
-    void (*activate)(Function, float parameter, const float* x, int64_t begin, int64_t end, int64_t width, RowOut out);
-    void (*gated)(Function, const float* gate, const float* up, int64_t begin, int64_t end, int64_t width, RowOut out);
+    void (*activate)(Function, float parameter, const float* x, int64_t begin, int64_t end, RowOut out);
+    void (*gated)(Function, const float* gate, const float* up, int64_t begin, int64_t end, RowOut out);
     void (*add)(const float* a, const float* b, int64_t n, float* out);
     void (*subtract)(const float* a, const float* b, int64_t n, float* out);
     void (*multiply)(const float* a, const float* b, int64_t n, float* out);

@@ -93,6 +93,13 @@ void Worker::multiply_block(const Weight& w, const Buffer& x, int64_t row_, floa
     kernels_.linear(args, 0, (kActivationBlock + kernels_.row_tile - 1) / kernels_.row_tile, pool_.scratch(thread_));
 }
 
+void Worker::gate_block(Function function, const Scratch& scratch, const Buffer& o, int64_t block, int64_t tokens) {
+    constexpr int64_t width = kActivationBlock;
+    if (o.kind == Kind::Q8) return kernels_.gated(function, scratch.gate, scratch.up, 0, tokens * width, {nullptr, row(o, 0) + block * (int64_t)sizeof(Q8Block), o.row_bytes});
+    for (int64_t t = 0; t < tokens; ++t)
+        kernels_.gated(function, scratch.gate + t * width, scratch.up + t * width, 0, width, {floats(o, t) + block * width, nullptr});
+}
+
 void Worker::operate(const GatedLinear& i, Counter& next) {
     const Buffer& x = at(i.x);
     const Buffer& o = at(i.out);
@@ -102,12 +109,7 @@ void Worker::operate(const GatedLinear& i, Counter& next) {
         for (int64_t block = first; block < last; ++block) {
             multiply_block(i.gate, x, block * kActivationBlock, scratch.gate);
             multiply_block(i.up, x, block * kActivationBlock, scratch.up);
-            for (int64_t t = 0; t < tokens; ++t) {
-                RowOut to = out(o, t);
-                if (to.q8) to.q8 += block * (int64_t)sizeof(Q8Block);
-                else to.f32 += block * kActivationBlock;
-                kernels_.gated(i.function, scratch.gate + t * kActivationBlock, scratch.up + t * kActivationBlock, 0, kActivationBlock, kActivationBlock, to);
-            }
+            gate_block(i.function, scratch, o, block, tokens);
         }
     });
 }

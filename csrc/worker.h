@@ -63,6 +63,7 @@ private:
     LinearArgs linear_args(const Linear&, size_t matrix) const;
     // 32 rows of a weight from `row` on, to [tokens, 32] floats.
     void multiply_block(const Weight& w, const Buffer& x, int64_t row, float* to);
+    void gate_block(Function function, const Scratch& scratch, const Buffer& out, int64_t block, int64_t tokens);
     int64_t units(const Weight& w) const { return (w.rows + kernels_.row_tile - 1) / kernels_.row_tile; }
 
     // Do tasks [first, last) of `count` with the other threads; where only this one is at it, all.

@@ -96,14 +96,14 @@ void Worker::operate(const Affine& i, Counter& next) {
 void Worker::operate(const Activate& i, Counter& next) {
     const Buffer& x = at(i.x);
     each_piece(x, next, [&](int64_t r, int64_t begin, int64_t end) {
-        kernels_.activate(i.function, i.parameter, floats(x, r), begin, end, x.width, out(at(i.out), r));
+        kernels_.activate(i.function, i.parameter, floats(x, r), begin, end, out(at(i.out), r));
     });
 }
 
 void Worker::operate(const Gated& i, Counter& next) {
     const Buffer& gate = at(i.gate);
     each_piece(gate, next, [&](int64_t r, int64_t begin, int64_t end) {
-        kernels_.gated(i.function, floats(gate, r), floats(at(i.up), r), begin, end, gate.width, out(at(i.out), r));
+        kernels_.gated(i.function, floats(gate, r), floats(at(i.up), r), begin, end, out(at(i.out), r));
     });
 }
 

@@ -109,7 +109,7 @@ static void shape_scores(const ScoreArgs& a, const Query& query, int64_t from, i
             scores[j] += added[place < 0 ? 0 : place < a.span ? place : a.span - 1];
         }
     }
-    if (a.soft_cap) activate(Function::SoftCap, a.soft_cap, scores, 0, count, count, {scores, nullptr});
+    if (a.soft_cap) activate(Function::SoftCap, a.soft_cap, scores, 0, count, {scores, nullptr});
 }
 
 // Scores of keys [from, from + count) to weights, in place; m and l go to `part`.

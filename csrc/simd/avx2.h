@@ -208,3 +208,5 @@ FURET_INLINE void prefetch_near(const void* p) { _mm_prefetch((const char*)p, _M
 #undef FURET_PAIR
 
 }  // namespace furet::FURET_ISA
+
+#include "each.h"

@@ -147,6 +147,32 @@ FURET_INLINE float sum_lanes(F32 a) {
 FURET_INLINE float max_lanes(F32 a) { return _mm512_reduce_max_ps(a.v); }
 FURET_INLINE int32_t sum_lanes(I32 a) { return _mm512_reduce_add_epi32(a.v); }
 FURET_INLINE int32_t max_lanes(I32 a) { return _mm512_reduce_max_epi32(a.v); }
+// 16 vectors to one whose lane i is made of all lanes of vector i: pairs of vectors become one of half as many lanes each.
+template <class Join> FURET_INLINE __m512i of_each(__m512i (&v)[16], Join join) {
+    __m512i half[8], quarter[4], eighth[2];
+    for (int i = 0; i < 8; ++i) half[i] = join(_mm512_unpacklo_epi32(v[i], v[i + 8]), _mm512_unpackhi_epi32(v[i], v[i + 8]));
+    for (int i = 0; i < 4; ++i) quarter[i] = join(_mm512_unpacklo_epi32(half[i], half[i + 4]), _mm512_unpackhi_epi32(half[i], half[i + 4]));
+    for (int i = 0; i < 2; ++i) eighth[i] = join(_mm512_shuffle_i32x4(quarter[i], quarter[i + 2], 0x88), _mm512_shuffle_i32x4(quarter[i], quarter[i + 2], 0xdd));
+    return join(_mm512_shuffle_i32x4(eighth[0], eighth[1], 0x88), _mm512_shuffle_i32x4(eighth[0], eighth[1], 0xdd));
+}
+// Where vector i has to stand so that lane i is made of it.
+constexpr int place_of_each(int i) { return i / 4 / 2 + i / 4 % 2 * 2 + i % 4 * 4; }
+FURET_INLINE F32 max_of_each(const F32 (&v)[16]) {
+    __m512i in[16];
+    for (int i = 0; i < 16; ++i) in[place_of_each(i)] = _mm512_castps_si512(v[i].v);
+    return as_float(I32{of_each(in, [](__m512i a, __m512i b) { return as_int(max(as_float(I32{a}), as_float(I32{b}))).v; })});
+}
+FURET_INLINE F32 sum_of_each(const F32 (&v)[16]) {
+    __m512i in[16];
+    for (int i = 0; i < 16; ++i) in[place_of_each(i)] = _mm512_castps_si512(v[i].v);
+    return as_float(I32{of_each(in, [](__m512i a, __m512i b) { return as_int(add(as_float(I32{a}), as_float(I32{b}))).v; })});
+}
+FURET_INLINE I32 sum_of_each(const I32 (&v)[16]) {
+    __m512i in[16];
+    for (int i = 0; i < 16; ++i) in[place_of_each(i)] = v[i].v;
+    return {of_each(in, [](__m512i a, __m512i b) { return _mm512_add_epi32(a, b); })};
+}
+
 // To the second-level cache, and to the first.
 FURET_INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
 FURET_INLINE void prefetch_near(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }

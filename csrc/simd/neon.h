@@ -184,3 +184,5 @@ FURET_INLINE void prefetch_near(const void* p) { __builtin_prefetch(p, 0, 3); }
 }  // namespace furet::FURET_ISA
 
 #include "neon_part.h"
+
+#include "each.h"

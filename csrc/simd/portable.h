@@ -150,3 +150,5 @@ FURET_INLINE void prefetch_near(const void*) {}
 #undef FURET_BYTES
 
 }  // namespace furet::FURET_ISA
+
+#include "each.h"

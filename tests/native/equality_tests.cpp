@@ -126,13 +126,13 @@ void compare_functions(const Tables& fused, Random& random) {
     for (int f = 0; f <= (int)Function::Clamp; ++f) {
         compare(fused, "function " + std::to_string(f), [&](const Kernels& table) {
             Floats y(n);
-            table.activate((Function)f, 2.5f, x.get(), 0, n, n, {y.data(), nullptr});
+            table.activate((Function)f, 2.5f, x.get(), 0, n, {y.data(), nullptr});
             return y;
         });
         if (has_parameter((Function)f)) continue;
         compare(fused, "gated function " + std::to_string(f), [&](const Kernels& table) {
             Floats y(n);
-            table.gated((Function)f, x.get(), up.get(), 0, n, n, {y.data(), nullptr});
+            table.gated((Function)f, x.get(), up.get(), 0, n, {y.data(), nullptr});
             return y;
         });
     }

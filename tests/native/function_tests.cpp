@@ -44,7 +44,7 @@ constexpr Function kAll[] = {Function::Silu, Function::Gelu, Function::GeluTanh,
 
 void check_sixteen(const Kernels& table, Function f, const float* x) {
     float y[16];
-    table.activate(f, kParameter, x, 0, 16, 16, {y, nullptr});
+    table.activate(f, kParameter, x, 0, 16, {y, nullptr});
     for (int i = 0; i < 16; ++i) CHECK_NEAR(y[i], exact_value(f, x[i]), bound(f, x[i]));
 }
 
@@ -61,7 +61,7 @@ void test_values(const Kernels& table, Function f) {
     check_sixteen(table, f, small);
     const float special[16] = {NAN, INFINITY, 1e4f, -1e4f, 1e30f};
     float y[16];
-    table.activate(f, kParameter, special, 0, 16, 16, {y, nullptr});
+    table.activate(f, kParameter, special, 0, 16, {y, nullptr});
     CHECK(std::isnan(y[0]));
     const double high = exact_value(f, 1e4);
     CHECK(std::isinf(high) ? y[2] == INFINITY : std::fabs(y[2] - high) <= kRounding * high * 4);
@@ -72,26 +72,26 @@ void test_values(const Kernels& table, Function f) {
 void test_rows_of(const Kernels& table, Function f, int64_t width, Random& random) {
     const auto x = random_floats(width, random, -9, 9), up = random_floats(width, random);
     auto y = exact<float>(width), gated = exact<float>(width), part = exact<float>(width);
-    table.activate(f, kParameter, x.get(), 0, width, width, {y.get(), nullptr});
+    table.activate(f, kParameter, x.get(), 0, width, {y.get(), nullptr});
     for (int64_t i = 0; i < width; ++i) CHECK_NEAR(y[(size_t)i], exact_value(f, x[(size_t)i]), bound(f, x[(size_t)i]));
     for (int64_t begin = 0; begin < width; begin += 32)
-        table.activate(f, kParameter, x.get(), begin, std::min(begin + 32, width), width, {part.get(), nullptr});
+        table.activate(f, kParameter, x.get(), begin, std::min(begin + 32, width), {part.get(), nullptr});
     CHECK(same_bits(part.get(), y.get(), 4 * width));
     auto q8 = exact<uint8_t>(q8_row_bytes(width));
     if (width % 32 == 0) {
-        for (int64_t begin = width - 32; begin >= 0; begin -= 32) table.activate(f, kParameter, x.get(), begin, begin + 32, width, {nullptr, q8.get()});
+        for (int64_t begin = width - 32; begin >= 0; begin -= 32) table.activate(f, kParameter, x.get(), begin, begin + 32, {nullptr, q8.get()});
         auto wanted = exact<uint8_t>(q8_row_bytes(width));
         table.quantise(y.get(), width, wanted.get());
         CHECK(same_bits(q8.get(), wanted.get(), width + width));
     }
     if (has_parameter(f)) return;
-    table.gated(f, x.get(), up.get(), 0, width, width, {gated.get(), nullptr});
+    table.gated(f, x.get(), up.get(), 0, width, {gated.get(), nullptr});
     for (size_t i = 0; i < (size_t)width; ++i) CHECK(gated[i] == y[i] * up[i]);
     for (int64_t begin = 0; begin < width; begin += 32)
-        table.gated(f, x.get(), up.get(), begin, std::min(begin + 32, width), width, {part.get(), nullptr});
+        table.gated(f, x.get(), up.get(), begin, std::min(begin + 32, width), {part.get(), nullptr});
     CHECK(same_bits(part.get(), gated.get(), 4 * width));
     if (width % 32) return;
-    for (int64_t begin = 0; begin < width; begin += 32) table.gated(f, x.get(), up.get(), begin, begin + 32, width, {nullptr, q8.get()});
+    for (int64_t begin = 0; begin < width; begin += 32) table.gated(f, x.get(), up.get(), begin, begin + 32, {nullptr, q8.get()});
     auto wanted = exact<uint8_t>(q8_row_bytes(width));
     table.quantise(gated.get(), width, wanted.get());
     CHECK(same_bits(q8.get(), wanted.get(), width + width));
