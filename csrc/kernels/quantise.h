@@ -1,4 +1,5 @@
 // Floats to blocks of a q8 row (see activations.h), 16 blocks at a time: what is one number of a block is a lane of a vector.
+// A few blocks are taken one by one.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +10,17 @@ namespace furet::FURET_ISA {
 
 constexpr int kBlocksAtOnce = 16;
 
-// Of each of 16 blocks.
+FURET_INLINE F32 max_of_each(const F32 (&v)[1]) { return splat(max_lanes(v[0])); }
+FURET_INLINE F32 sum_of_each(const F32 (&v)[1]) { return splat(sum_lanes(v[0])); }
+FURET_INLINE I32 sum_of_each(const I32 (&v)[1]) { return splat_int(sum_lanes(v[0])); }
+
+// Of each block.
 struct BlockRanges { float scale[16], mid[16], factor[16]; };
 
 // Blocks are x [count, 32]; lanes beyond the last repeat it. A NaN or an infinity makes `mid` NaN, so it is not lost.
-FURET_INLINE void find_ranges(const float* x, int64_t count, BlockRanges& out) {
-    F32 high[16], low[16], lost[16];
-    for (int b = 0; b < 16; ++b) {
+template <int lanes> FURET_INLINE void find_ranges(const float* x, int64_t count, BlockRanges& out) {
+    F32 high[lanes], low[lanes], lost[lanes];
+    for (int b = 0; b < lanes; ++b) {
         const float* at = x + 32 * (b < count ? b : count - 1);
         const F32 x0 = load(at), x1 = load(at + 16);
         high[b] = max(x0, x1);
@@ -46,12 +51,12 @@ FURET_INLINE void describe(Q8Block& out, float scale, float mid, int32_t codes0,
     out.half_bias[1] = kSumBase - 128 * codes1;
 }
 
-// x [count, 32], at most 16 blocks, to blocks that begin `apart` bytes after one another.
-static void quantise_blocks(const float* x, int64_t count, uint8_t* out, int64_t apart) {
+// x [count, 32], at most `lanes` blocks, to blocks that begin `apart` bytes after one another.
+template <int lanes> static void quantise_lanes(const float* x, int64_t count, uint8_t* out, int64_t apart) {
     BlockRanges ranges;
-    find_ranges(x, count, ranges);
-    I32 first[16], second[16];
-    for (int64_t b = 0; b < 16; ++b) {
+    find_ranges<lanes>(x, count, ranges);
+    I32 first[lanes], second[lanes];
+    for (int64_t b = 0; b < lanes; ++b) {
         if (b >= count) {
             first[b] = second[b] = splat_int(0);
             continue;
@@ -67,6 +72,11 @@ static void quantise_blocks(const float* x, int64_t count, uint8_t* out, int64_t
     store_int(codes0, sum_of_each(first));
     store_int(codes1, sum_of_each(second));
     for (int64_t b = 0; b < count; ++b) describe(*(Q8Block*)(out + b * apart), ranges.scale[b], ranges.mid[b], codes0[b], codes1[b]);
+}
+
+static void quantise_blocks(const float* x, int64_t count, uint8_t* out, int64_t apart) {
+    if (count >= kBlocksAtOnce / 4) return quantise_lanes<kBlocksAtOnce>(x, count, out, apart);
+    for (int64_t b = 0; b < count; ++b) quantise_lanes<1>(x + 32 * b, 1, out + b * apart, apart);
 }
 
 static void quantise(const float* x, int64_t width, uint8_t* out) {
