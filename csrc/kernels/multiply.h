@@ -26,12 +26,15 @@ template <int RV, int NT> struct Tile { F32 sum[RV][NT]; };
 // Their integer dot products over one group of columns, kept plus kSumBase where kFloatSums.
 template <int RV, int NT> struct Dots { I32 sum[RV][NT]; };
 
-// What such a sum begins with; `added` is what is added to signed codes.
+// What such a sum begins with; `added` is what is added to signed codes, a power of two. (The shift is exact.)
 template <Form form, int group, int added> FURET_INLINE int32_t start(const Q8Block& x, int half) {
     constexpr int32_t base = kFloatSums ? kSumBase : 0;
-    if constexpr (form == Form::Minned || kSignedBias == 0) return base;
-    const int32_t bias = group == 32 ? x.bias : x.half_bias[half];
-    return added == kSignedBias ? bias : base + (bias - base) / (kSignedBias / added);
+    if constexpr (form == Form::Minned || kSignedBias == 0) {
+        return base;
+    } else {
+        constexpr int shift = __builtin_ctz(kSignedBias / added);
+        return ((group == 32 ? x.bias : x.half_bias[half]) >> shift) + (base - (base >> shift));
+    }
 }
 
 // The scales of a group of 16 rows. No conversion is needed where sums are bits of floats: what they count too much is taken
