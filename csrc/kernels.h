@@ -35,7 +35,7 @@ constexpr int64_t part_floats(int dim) { return 16 + (dim + 15) / 16 * 16; }
 struct Scratch {
     alignas(64) uint8_t panel[2 * 16 * kPanelColumns * 4];   // unpacked weights of up to 32 rows
     alignas(64) float sums[kMaxTokens * 32];                 // partial results of those rows
-    alignas(64) float gate[kMaxTokens * 32], up[kMaxTokens * 32];       // 32 columns of a gate, and of what goes through it
+    alignas(64) float gate[kMaxTokens * 32], up[kMaxTokens * 32];       // columns of a gate, and of what goes through it
     alignas(64) float held[(kHeadLimit + kBiasLines) * kTile];   // attention: keys or values of a tile, as floats
     alignas(64) float queries[kQueryRows * kQueryStride];    // attention: queries, scaled
     alignas(64) float scores[kQueryRows * kScoreStride];     // attention: scores of one span of keys

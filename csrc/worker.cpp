@@ -86,30 +86,41 @@ void Worker::operate(const Linear& i, Counter& next) {
     });
 }
 
-void Worker::multiply_block(const Weight& w, const Buffer& x, int64_t row_, float* to) {
-    const int64_t skipped = row_ * w.row_bytes;
-    const LinearArgs args{w.info, w.data ? w.data + skipped : nullptr, w.packed ? w.packed + skipped : nullptr, w.row_bytes, kActivationBlock, w.columns,
-                          row(x, 0), x.row_bytes, row_count(x), to, kActivationBlock, nullptr, nullptr, 0};
-    kernels_.linear(args, 0, (kActivationBlock + kernels_.row_tile - 1) / kernels_.row_tile, pool_.scratch(thread_));
+void Worker::multiply_blocks(const Weight& w, const Buffer& x, const Blocks& blocks, float* to) {
+    const int64_t skipped = blocks.first * kActivationBlock * w.row_bytes, rows = blocks.count * kActivationBlock;
+    const LinearArgs args{w.info, w.data ? w.data + skipped : nullptr, w.packed ? w.packed + skipped : nullptr, w.row_bytes, rows, w.columns,
+                          row(x, 0), x.row_bytes, row_count(x), to, rows, nullptr, nullptr, 0};
+    kernels_.linear(args, 0, (rows + kernels_.row_tile - 1) / kernels_.row_tile, pool_.scratch(thread_));
 }
 
-void Worker::gate_block(Function function, const Scratch& scratch, const Buffer& o, int64_t block, int64_t tokens) {
-    constexpr int64_t width = kActivationBlock;
-    if (o.kind == Kind::Q8) return kernels_.gated(function, scratch.gate, scratch.up, 0, tokens * width, {nullptr, row(o, 0) + block * (int64_t)sizeof(Q8Block), o.row_bytes});
-    for (int64_t t = 0; t < tokens; ++t)
-        kernels_.gated(function, scratch.gate + t * width, scratch.up + t * width, 0, width, {floats(o, t) + block * width, nullptr});
+void Worker::gate_blocks(Function function, const Scratch& scratch, const Buffer& o, const Blocks& blocks, int64_t tokens) {
+    const int64_t width = blocks.count * kActivationBlock;
+    if (o.kind == Kind::Q8 && blocks.count == 1) {
+        uint8_t* first = row(o, 0) + blocks.first * (int64_t)sizeof(Q8Block);
+        return kernels_.gated(function, scratch.gate, scratch.up, 0, tokens * width, {nullptr, first, o.row_bytes});
+    }
+    for (int64_t t = 0; t < tokens; ++t) {
+        RowOut to = out(o, t);
+        if (to.q8) to.q8 += blocks.first * (int64_t)sizeof(Q8Block);
+        else to.f32 += blocks.first * kActivationBlock;
+        kernels_.gated(function, scratch.gate + t * width, scratch.up + t * width, 0, width, to);
+    }
 }
 
+// Many tokens go through 32 rows of both weights at a time, so that what is between them stays in the nearest cache; of few
+// tokens more rows share what a matrix begins with.
 void Worker::operate(const GatedLinear& i, Counter& next) {
+    constexpr int64_t few = 128;
     const Buffer& x = at(i.x);
     const Buffer& o = at(i.out);
-    const int64_t tokens = row_count(x);
+    const int64_t tokens = row_count(x), most = tokens ? std::max<int64_t>(1, few / tokens) : 1;
     share(next, tokens > 0 ? o.width / kActivationBlock : 0, {1, 64}, [&](int64_t first, int64_t last) {
         Scratch& scratch = pool_.scratch(thread_);
-        for (int64_t block = first; block < last; ++block) {
-            multiply_block(i.gate, x, block * kActivationBlock, scratch.gate);
-            multiply_block(i.up, x, block * kActivationBlock, scratch.up);
-            gate_block(i.function, scratch, o, block, tokens);
+        for (Blocks blocks{first, 0}; blocks.first < last; blocks.first += blocks.count) {
+            blocks.count = std::min(most, last - blocks.first);
+            multiply_blocks(i.gate, x, blocks, scratch.gate);
+            multiply_blocks(i.up, x, blocks, scratch.up);
+            gate_blocks(i.function, scratch, o, blocks, tokens);
         }
     });
 }

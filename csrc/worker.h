@@ -61,9 +61,11 @@ private:
     // What keys of this layer are held without.
     KeyBias bias_of(int bias, const KeyValues& layer) const;
     LinearArgs linear_args(const Linear&, size_t matrix) const;
-    // 32 rows of a weight from `row` on, to [tokens, 32] floats.
-    void multiply_block(const Weight& w, const Buffer& x, int64_t row, float* to);
-    void gate_block(Function function, const Scratch& scratch, const Buffer& out, int64_t block, int64_t tokens);
+    // Of 32 columns of an output, that is rows of a weight.
+    struct Blocks { int64_t first, count; };
+    // Those rows of a weight, to [tokens, 32 * count] floats.
+    void multiply_blocks(const Weight& w, const Buffer& x, const Blocks& blocks, float* to);
+    void gate_blocks(Function function, const Scratch& scratch, const Buffer& out, const Blocks& blocks, int64_t tokens);
     int64_t units(const Weight& w) const { return (w.rows + kernels_.row_tile - 1) / kernels_.row_tile; }
 
     // Do tasks [first, last) of `count` with the other threads; where only this one is at it, all.

@@ -102,16 +102,23 @@ static void unpack_span(const LinearArgs& a, const Span& s, Scratch& scratch) {
         });
 }
 
-// The next 256 columns from s.column on.
-static void next_span(const LinearArgs& a, Span& s) {
-    s.columns = a.columns - s.column < kPanelColumns ? a.columns - s.column : kPanelColumns;
+// At most `most` columns from s.column on.
+static void next_span(const LinearArgs& a, int64_t most, Span& s) {
+    s.columns = a.columns - s.column < most ? a.columns - s.column : most;
     s.first = s.column == 0;
     s.last = s.column + s.columns == a.columns;
 }
 
+// The rows of a tile, and the columns of s.
+static Span tile_of(const LinearArgs& a, int64_t tile, Span s) {
+    s.row = tile * kRowTile;
+    s.rows = a.rows - s.row < kRowTile ? a.rows - s.row : kRowTile;
+    return s;
+}
+
 // Blocks [first, first + blocks) of NT tokens' rows side by side. Where there are fewer tokens, the last one counts for the others.
 template <int NT> static const Q8Block* side_by_side(const LinearArgs& a, int64_t first, int64_t blocks, Scratch& scratch) {
-    Q8Block* out = (Q8Block*)scratch.panel;
+    Q8Block* out = (Q8Block*)scratch.sums;
     for (int t = 0; t < NT; ++t) {
         const Q8Block* x = (const Q8Block*)(a.x + row_of(a.x_rows, t < a.tokens ? t : a.tokens - 1) * a.x_stride) + first;
         if (NT == 1) return x;
@@ -120,19 +127,14 @@ template <int NT> static const Q8Block* side_by_side(const LinearArgs& a, int64_
     return out;
 }
 
-template <int NT> static void linear_few(const LinearArgs& a, Span s, Scratch& scratch) {
-    constexpr int64_t most = NT == 1 ? INT64_MAX : (int64_t)(sizeof scratch.panel / sizeof(Q8Block)) / NT * 32;
-    Tile<1, NT> y[kRowVectors];
-    for (Tile<1, NT>& tile : y)
-        for (F32& sum : tile.sum[0]) sum = zero();
-    for (; s.column < a.columns; s.column += s.columns) {
-        s.columns = a.columns - s.column < most ? a.columns - s.column : most;
-        const Q8Block* x = side_by_side<NT>(a, s.column / 32, s.columns / 32, scratch);
-        for (int v = 0; v < kRowVectors && 16 * v < s.rows; ++v)
-            with_rows(a, s, v, [&](auto& rows, int64_t first, int64_t blocks) {
-                with_unpacker(a.info->type, [&](auto unpacker) { multiply_blocks<decltype(unpacker)>(rows, first, blocks, x, y[v]); });
-            });
-    }
+template <int NT> struct FewTokens {
+    // Columns whose activations lie side by side.
+    static constexpr int64_t kColumns = NT == 1 ? INT64_MAX : (int64_t)(sizeof Scratch::sums / sizeof(Q8Block)) / NT * 32;
+    // Tiles whose sums are kept from one span to the next.
+    static constexpr int64_t kTiles = (int64_t)sizeof Scratch::panel / (kRowTile * NT * (int64_t)sizeof(float));
+};
+
+template <int NT> static void finish_few(const LinearArgs& a, const Span& s, const Tile<1, NT> (&y)[kRowVectors]) {
     for (int t = 0; t < NT && t < a.tokens; ++t) {
         Tile<kRowVectors, 1> all;
         for (int v = 0; v < kRowVectors; ++v) all.sum[v][0] = y[v].sum[0][t];
@@ -140,15 +142,39 @@ template <int NT> static void linear_few(const LinearArgs& a, Span s, Scratch& s
     }
 }
 
-template <int NT> static void linear_up_to(const LinearArgs& a, const Span& s, Scratch& scratch) {
+// One tile and the columns of s, with x [32 columns, NT tokens].
+template <int NT> static void multiply_few(const LinearArgs& a, const Span& s, const Q8Block* x, float* kept) {
+    Tile<1, NT> y[kRowVectors];
+    for (int v = 0; v < kRowVectors; ++v)
+        for (int t = 0; t < NT; ++t) y[v].sum[0][t] = s.first ? zero() : load(kept + 16 * (v * NT + t));
+    for (int v = 0; v < kRowVectors && 16 * v < s.rows; ++v)
+        with_rows(a, s, v, [&](auto& rows, int64_t first, int64_t blocks) {
+            with_unpacker(a.info->type, [&](auto unpacker) { multiply_blocks<decltype(unpacker)>(rows, first, blocks, x, y[v]); });
+        });
+    if (s.last) return finish_few<NT>(a, s, y);
+    for (int v = 0; v < kRowVectors; ++v)
+        for (int t = 0; t < NT; ++t) store(kept + 16 * (v * NT + t), y[v].sum[0][t]);
+}
+
+template <int NT> static void linear_few(const LinearArgs& a, int64_t first, int64_t last, Scratch& scratch) {
+    Span s{};
+    for (; s.column < a.columns; s.column += s.columns) {
+        next_span(a, FewTokens<NT>::kColumns, s);
+        const Q8Block* x = side_by_side<NT>(a, s.column / 32, s.columns / 32, scratch);
+        for (int64_t tile = first; tile < last; ++tile)
+            multiply_few<NT>(a, tile_of(a, tile, s), x, (float*)scratch.panel + (tile - first) * kRowTile * NT);
+    }
+}
+
+template <int NT> static void linear_up_to(const LinearArgs& a, int64_t first, int64_t last, Scratch& scratch) {
     if constexpr (NT > 1)
-        if (a.tokens <= NT / 2) return linear_up_to<NT / 2>(a, s, scratch);
-    linear_few<NT>(a, s, scratch);
+        if (a.tokens <= NT / 2) return linear_up_to<NT / 2>(a, first, last, scratch);
+    for (; first < last; first += FewTokens<NT>::kTiles) linear_few<NT>(a, first, last - first < FewTokens<NT>::kTiles ? last : first + FewTokens<NT>::kTiles, scratch);
 }
 
 static void linear_tokens(const LinearArgs& a, Span s, Scratch& scratch) {
     for (; s.column < a.columns; s.column += kPanelColumns) {
-        next_span(a, s);
+        next_span(a, kPanelColumns, s);
         unpack_span(a, s, scratch);
         if constexpr (kInParts) arrange<Part>((PanelBlock*)scratch.panel, s.columns / 32);
         multiply_all(a, s, scratch);
@@ -175,12 +201,11 @@ static void linear_float(const LinearArgs& a, const Span& s, Scratch& scratch) {
 }
 
 static void linear(const LinearArgs& a, int64_t first, int64_t last, Scratch& scratch) {
-    for (int64_t unit = first; unit < last; ++unit) {
-        Span s{};
-        s.row = unit * kRowTile;
-        s.rows = a.rows - s.row < kRowTile ? a.rows - s.row : kRowTile;
-        if (a.info->form == Form::Float) linear_float(a, s, scratch);
-        else if (a.tokens <= kFewTokens) linear_up_to<kFewTokens>(a, s, scratch);
+    const bool floats = a.info->form == Form::Float;
+    if (!floats && a.tokens <= kFewTokens) return linear_up_to<kFewTokens>(a, first, last, scratch);
+    for (int64_t tile = first; tile < last; ++tile) {
+        const Span s = tile_of(a, tile, {});
+        if (floats) linear_float(a, s, scratch);
         else linear_tokens(a, s, scratch);
     }
 }
