@@ -44,12 +44,23 @@ static void finish(const LinearArgs& a, const Span& s, int64_t token, const Tile
     }
 }
 
+// What `finish` will touch.
+FURET_INLINE void fetch_outputs(const LinearArgs& a, const Span& s, int64_t token) {
+    const int64_t to = row_of(a.y_rows, token);
+    for (int v = 0; v < kRowVectors; ++v) {
+        prefetch_near(a.y + to * a.y_stride + s.row + 16 * v);
+        if (a.residual) prefetch_near(a.residual + to * a.residual_stride + s.row + 16 * v);
+    }
+}
+
 template <Form form, int group, int NT>
 FURET_INLINE void multiply_tokens(const LinearArgs& a, const Span& s, int64_t token, Scratch& scratch) {
     float* kept = scratch.sums + token * kRowTile;
     Tile<kRowVectors, NT> y;
     for (int v = 0; v < kRowVectors; ++v)
         for (int t = 0; t < NT; ++t) y.sum[v][t] = s.first ? zero() : load(kept + t * kRowTile + 16 * v);
+    if (s.last)
+        for (int t = 0; t < NT; ++t) fetch_outputs(a, s, token + t);
     Tokens<NT> x;
     for (int t = 0; t < NT; ++t) x[t] = (const Q8Block*)(a.x + row_of(a.x_rows, token + t) * a.x_stride) + s.column / 32;
     multiply_panel<form, group>((const PanelBlock*)scratch.panel, s.columns / 32, x, y, NT * a.x_stride);
