@@ -42,7 +42,7 @@ template <Form form, int group, int added> FURET_INLINE int32_t start(const Q8Bl
 // which no model has and only MXFP4 and Q8_K can hold, gives no number there.)
 struct Scale {
     F32 scale, away;
-    FURET_INLINE_MEMBER explicit Scale(const float* p) : scale(load(p)), away(mul(scale, splat(-12582912.0f))) {}
+    FURET_INLINE_MEMBER explicit Scale(const float* p) : scale(load(p)), away(mul(scale, splat(-0x1.8p23f))) {}
     FURET_INLINE_MEMBER F32 times(I32 sum) const { return kFloatSums ? fma(as_float(sum), scale, away) : mul(scale, to_float(sum)); }
 };
 

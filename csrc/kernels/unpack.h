@@ -1,4 +1,4 @@
-// Unpack: from 16 rows of stored blocks to a panel (panel.h), or to what one token makes of them (token.h).
+// Unpack: from 16 rows of stored blocks to a panel (panel.h), or to what one token makes of them (tokens.h).
 //
 // Each unpacker (unpack_*.h) is the portable decoder of decode.cpp, 16 rows at a time.
 #pragma once
