@@ -19,17 +19,18 @@ struct BlockRanges { float scale[16], mid[16], factor[16]; };
 
 // Blocks are x [count, 32]; lanes beyond the last repeat it. A NaN or an infinity makes `mid` NaN, so it is not lost.
 template <int lanes> FURET_INLINE void find_ranges(const float* x, int64_t count, BlockRanges& out) {
-    F32 high[lanes], low[lanes], lost[lanes];
+    F32 high[lanes], deep[lanes], lost[lanes];
     for (int b = 0; b < lanes; ++b) {
         const float* at = x + 32 * (b < count ? b : count - 1);
         const F32 x0 = load(at), x1 = load(at + 16);
         high[b] = max(x0, x1);
-        low[b] = max(sub(zero(), x0), sub(zero(), x1));
+        deep[b] = max(sub(zero(), x0), sub(zero(), x1));
         lost[b] = add(sub(x0, x0), sub(x1, x1));
     }
-    const F32 highest = max_of_each(high), lowest = sub(zero(), max_of_each(low));
-    const F32 mid = add(add(mul(splat(0.5f), highest), mul(splat(0.5f), lowest)), sum_of_each(lost));
-    const F32 scale = sub(div(highest, splat(254.0f)), div(lowest, splat(254.0f))), inverse = div(splat(1.0f), scale);
+    // The lowest with its sign changed: so a block of zeros, whatever their signs, has the scale +0 and an inverse of +infinity.
+    const F32 highest = max_of_each(high), deepest = max_of_each(deep);
+    const F32 mid = add(sub(mul(splat(0.5f), highest), mul(splat(0.5f), deepest)), sum_of_each(lost));
+    const F32 scale = add(div(highest, splat(254.0f)), div(deepest, splat(254.0f))), inverse = div(splat(1.0f), scale);
     store(out.scale, scale);
     store(out.mid, mid);
     // A block of equal values has no range, and in one of subnormal range the inverse overflows: `mid` alone stands for it.

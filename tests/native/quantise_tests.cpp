@@ -79,7 +79,7 @@ void test_ends(const Kernels& table) {
     const auto row = quantised(table, {x});
     const Q8Block& q = blocks_of(row)[0];
     CHECK(q.code[3] == 127 && q.code[30] == -127 && q.mid == 0.5f);
-    for (float value : {0.0f, 1.5f, -3.7f, 1e30f, -1e30f}) {
+    for (float value : {0.0f, -0.0f, 1.5f, -3.7f, 1e30f, -1e30f}) {
         const auto same = quantised(table, {Block(32, value)});
         const Q8Block& flat = blocks_of(same)[0];
         CHECK(flat.scale == 0 && flat.mid == value);
