@@ -46,14 +46,14 @@ def test_engines_take_turns_at_the_same_tokens() -> None:
         Fake("furet", {"": [9.0, 1.0, 3.0, 2.0]}, asked),
         Fake("llama.cpp", {"a": [8.0, 5.0, 4.0, 6.0], "b": [9.0, 7.0, 3.0, 4.5], "c": [20.0]}, asked),
     ]
-    looks = iter([Limits(1, 9), Limits(4, 2), Limits(3, 3), Limits(2, 1)])
+    looks = iter([Limits(1, 9), Limits(4, 2), Limits(3, 3), Limits(2, 1), Limits(5, 6), Limits(6, 5)])
     [found] = compare(engines, [Prefill(4)], 100, 3, lambda: next(looks))
     names = [name + variant for name, variant, _ in asked]
     assert names == ["furet", "llama.cppa", "llama.cppb", "llama.cppc"] + ["furet", "llama.cppa", "llama.cppb"] * 3
     assert [each for _, _, each in asked[4:7]] == [job(Prefill(4), 100, 0)] * 3
     assert found.timings["furet"].seconds == 2.0
     assert (found.timings["llama.cpp"].seconds, found.timings["llama.cpp"].variant) == (4.5, "b")
-    assert found.limits == Limits(4, 9) and found.idle_share == 0
+    assert found.limits == (Limits(4, 9), Limits(3, 3), Limits(6, 6)) and found.idle_share == 0
 
 
 def test_a_waiting_engine_that_burns_is_noticed() -> None:
@@ -87,3 +87,12 @@ def test_figures_of_a_task() -> None:
     assert prefill["tokens_per_second"] == 2 and prefill["peer_tokens_per_second"] == 0.8 and prefill["ratio"] == 2.5
     assert alone["bytes_per_second"] == 6000 and alone["bandwidth_share"] == 0.6
     assert together["tokens_per_second"] == 4 and together["bandwidth_share"] == 0.6
+
+
+def test_a_run_is_held_against_what_the_machine_gave_around_it() -> None:
+    """Three runs of 3,000 bytes each, half of the machine's speed in each of three very different minutes."""
+    looks = iter([Limits(6000, 1), Limits(5000, 1), Limits(500, 1), Limits(600, 1), Limits(50, 1), Limits(60, 1)])
+    engine = Fake("furet", {"": [9.0, 1.0, 10.0, 100.0]}, [])
+    [found] = compare([engine], [Decode(0, 1, 1)], 9, 3, lambda: next(looks))
+    figures = result(found, Work(3000, 0, 0), 1)
+    assert figures["bandwidth_share"] == 0.5 and figures["machine_bytes_per_second"] == 600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from furet.measure.compare import Comparison
@@ -16,17 +17,19 @@ def result(found: Comparison, work: Work, threads: int) -> Result:
     """The figures of a task, by the names they have in JSON.
 
     Decoding one token is bound by the bandwidth, a prompt by the int8 operations; several sequences at a time by
-    whichever they come nearer to.
+    whichever they come nearer to. A share is the median of what each run reached of what the machine gave around it.
     """
     task = found.task
     seconds = found.timings["furet"].seconds
-    read, done = (count / seconds for count in work.of(task))
-    shares = {"bandwidth_share": read / found.limits.bandwidth, "peak_share": done / found.limits.peak}
+    read, done = work.of(task)
+    bandwidth, peak = (tuple(values) for values in zip(*found.limits, strict=True))
+    runs = found.timings["furet"].runs
+    shares = {"bandwidth_share": _share(read, runs, bandwidth), "peak_share": _share(done, runs, peak)}
     if isinstance(task, Prefill) or (task.sequences > 1 and shares["peak_share"] > shares["bandwidth_share"]):
-        rates = {"operations_per_second": done, "machine_operations_per_second": found.limits.peak}
+        rates = {"operations_per_second": done / seconds, "machine_operations_per_second": median(peak)}
         share = "peak_share"
     else:
-        rates = {"bytes_per_second": read, "machine_bytes_per_second": found.limits.bandwidth}
+        rates = {"bytes_per_second": read / seconds, "machine_bytes_per_second": median(bandwidth)}
         share = "bandwidth_share"
     figures: Result = {"task": task.name, "threads": threads}
     rates |= {share: shares[share], "tokens_per_second": task.tokens / seconds}
@@ -38,6 +41,10 @@ def result(found: Comparison, work: Work, threads: int) -> Result:
             figures["ratio"] = _rounded(timing.seconds / seconds)
             figures["idle_share"] = round(found.idle_share, 3)
     return figures
+
+
+def _share(count: float, runs: Sequence[float], limits: Sequence[float]) -> float:
+    return median(count / (took * limit) for took, limit in zip(runs, limits, strict=True))
 
 
 def with_ratios_to_one(results: Sequence[Result], found: Sequence[Comparison]) -> list[Result]:
