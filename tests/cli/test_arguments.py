@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from furet.cli.arguments import Argument, Option, call, parser
+from furet.cli.arguments import Argument, Group, Option, call, parser
 from furet.errors import BadRequest
 
 
@@ -70,6 +70,28 @@ def test_two_dashes_end_the_options() -> None:
 def test_what_the_signature_does_not_allow(arguments: list[str]) -> None:
     with pytest.raises(BadRequest):
         parse(*arguments)
+
+
+def test_a_group_is_a_dict_of_what_was_given() -> None:
+    got: list[dict[str, Any]] = []
+
+    def verb(
+        file: str,
+        some: Annotated[
+            dict[str, Any],
+            Group(
+                "things",
+                size=Annotated[int | None, Option("--size", help="how large")],
+                word=Annotated[list[str] | None, Option("--word", help="which")],
+            ),
+        ] = {},  # noqa: B006
+    ) -> None:
+        got.append(some)
+
+    call(verb, ["x"])
+    call(verb, ["--word", "a", "x", "--size", "3", "--word", "b"])
+    assert got == [{}, {"size": 3, "word": ["a", "b"]}]
+    assert "things:\n  --size N" in parser(verb).format_help()
 
 
 def test_help_holds_summary_and_examples() -> None:
