@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from commandline import Furet
 from furet import load
 from furet.cli import run as run_file
 from furet.engine.backend import NativeBackend
+from furet.sample.settings import Sampling
 
 
 def test_the_answer_and_nothing_else_is_on_stdout(furet: Furet, model: Path) -> None:
@@ -37,6 +39,27 @@ def test_json(furet: Furet, model: Path) -> None:
 def test_the_same_seed_gives_the_same_answer(furet: Furet, model: Path) -> None:
     answers = [furet("run", model, "the", "-n", 12, "--seed", seed).out for seed in (1, 1, 2)]
     assert answers[0] == answers[1] != answers[2]
+
+
+def test_every_sampling_option_reaches_the_engine(furet: Furet, model: Path) -> None:
+    """One token that a bias of 100 forces, under all options at once; then what each says when it is wrong."""
+    names = {field.name: field for field in fields(Sampling)}
+    given = {"logit_bias": "104=100", "chain": "temperature;top_k, dry", "penalise_newline": "no", "dry_breakers": "."}
+    options = [flag for name in names for flag in (FLAGS.get(name, f"--{name.replace('_', '-')}"), given.get(name, 1))]
+    result = furet("run", model, "the", "-n", 3, "--json", *options)
+    assert result.code == 0 and json.loads(result.out)["tokens"] == [104] * 3
+    for name in sorted(names.keys() - given.keys()):
+        wrong = furet("run", model, "the", FLAGS.get(name, f"--{name.replace('_', '-')}"), -777)
+        assert wrong.code == 2 and name in wrong.err, name
+    for option, wrong_value in (("--logit-bias", "a=b"), ("--chain", "nucleus"), ("--logit-bias", "999999=1")):
+        assert furet("run", model, "the", option, wrong_value).code == 2
+
+
+FLAGS = {"dry_breakers": "--dry-breaker"}
+
+
+def test_the_order_of_the_chain_is_shown(furet: Furet) -> None:
+    assert furet("run", "none", "--chain", "help").out.startswith("penalties,dry,top_n_sigma,top_k,")
 
 
 def test_prompt_from_stdin_loses_one_newline(furet: Furet, model: Path) -> None:

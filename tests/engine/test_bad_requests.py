@@ -23,6 +23,8 @@ from furet.errors import BadRequest, ContextOverflow, ModelFileError
         ({"stop": ["x" * 1025]}, "stop"),
         ({"stop": ["x"] * 17}, "stop"),
         ({"stop": [3]}, "stop"),
+        ({"mirostat": 3}, "mirostat"),
+        ({"logit_bias": {1 << 30: 1.0}}, "logit_bias: token 1073741824 is outside the vocabulary"),
     ],
     ids=str,
 )

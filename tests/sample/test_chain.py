@@ -1,109 +1,210 @@
-"""The chain of filters against its definition, written out over the full order."""
+"""The chain: its order, its draws, and what it remembers from token to token."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from furet.sample.chain import candidates, choose, largest
+from furet.sample import mirostat, reference
+from furet.sample.candidates import Candidates
+from furet.sample.chain import FILTERS, Chooser
 from furet.sample.draws import uniform
-from furet.sample.settings import Sampling
+from furet.sample.settings import ORDER, Sampling
 
-ALL = Sampling(temperature=1, top_k=0, top_p=1, min_p=0)
+PLAIN = Sampling(temperature=1, top_k=0, top_p=1, repeat_penalty=1)
 
 
-def logits(size: int = 5000, seed: int = 0, ties: bool = False) -> np.ndarray:
-    values = np.random.default_rng(seed).normal(scale=3, size=size).astype(np.float32)
-    return np.round(values) if ties else values
+def logits(size: int = 5000, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(scale=3, size=size).astype(np.float32)
+
+
+def probabilities(row: np.ndarray, sampling: Sampling, index: int = 0) -> dict[int, float]:
+    found = Chooser(sampling, 1).candidates(row, index)
+    return {found.id(place): share for place, share in enumerate(found.probabilities().tolist())}
 
 
 def by_definition(row: np.ndarray, s: Sampling) -> dict[int, float]:
-    """Every filter in turn, over an ordered list, in float64."""
-    order = sorted(range(len(row)), key=lambda id: (-row[id], id))
-    if s.top_k:
-        order = order[: s.top_k]
-    shares = np.exp(row[order].astype(np.float64) - row.max())
-    keep = len(order)
-    if s.top_p < 1:
-        keep = int(np.searchsorted(np.cumsum(shares) / shares.sum(), s.top_p)) + 1
-    order = [id for id, share in list(zip(order, shares, strict=True))[:keep] if share >= s.min_p]
-    weights = np.exp((row[order].astype(np.float64) - row.max()) / s.temperature)
-    return dict(zip(order, weights / weights.sum(), strict=True))
+    left = reference.ordered(row)
+    for name in s.chain:
+        if name == "temperature":
+            left = reference.temperature(left, s.temperature)
+        elif name in FILTERS and getattr(s, name) != FILTERS[name][1]:
+            left = getattr(reference, name)(left, getattr(s, name))
+    return dict(zip(left[0].tolist(), reference.softmax(left).tolist(), strict=True))
 
 
-@pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize(
     "sampling",
     [
         Sampling(),
-        ALL,
-        Sampling(temperature=0.3, top_k=0, top_p=0.5, min_p=0),
-        Sampling(temperature=2, top_k=0, top_p=0.999, min_p=0),
-        Sampling(temperature=1, top_k=0, top_p=1, min_p=0.2),
-        Sampling(temperature=1, top_k=0, top_p=1, min_p=1e-6),
-        Sampling(temperature=1, top_k=700, top_p=0.9, min_p=0.01),
-        Sampling(temperature=1, top_k=1, top_p=0, min_p=1),
-        Sampling(temperature=1, top_k=10_000, top_p=1, min_p=0),
+        PLAIN,
+        replace(PLAIN, temperature=0.3, top_p=0.5),
+        replace(PLAIN, temperature=2, top_p=0.999),
+        replace(PLAIN, top_k=700, top_p=0.9, min_p=0.01),
+        replace(PLAIN, temperature=1.5, top_p=0.9, chain=("temperature", "top_p")),
+        replace(PLAIN, temperature=1.5, top_p=0.9, chain=("top_p", "temperature")),
+        replace(PLAIN, top_k=90, tail_free=0.95, typical_p=0.8, top_n_sigma=2, min_p=0.02, temperature=0.7),
+        replace(PLAIN, typical_p=0.5, top_k=30, chain=tuple(reversed(ORDER)), temperature=1.2),
     ],
-    ids=str,
+    ids=range(9),
 )
-def test_candidates_are_those_of_the_definition(sampling, ties):
-    row = logits(ties=ties)
-    ids, probabilities = candidates(row, sampling)
-    wanted = by_definition(row, sampling)
-    got = dict(zip(ids.tolist(), probabilities.tolist(), strict=True))
-    assert got.keys() == wanted.keys()
-    assert got == pytest.approx(wanted, rel=1e-12)
+def test_what_remains_is_what_the_definitions_leave_in_that_order(sampling: Sampling) -> None:
+    row = logits()
+    assert probabilities(row, sampling) == pytest.approx(by_definition(row, sampling), rel=1e-6)
 
 
-@pytest.mark.parametrize("count", [1, 2, 40, 77, 78, 79, 4999, 5000])
-@pytest.mark.parametrize("ties", [False, True])
-def test_largest_orders_by_logit_then_id(count, ties):
-    row = logits(ties=ties)
-    assert largest(row, count).tolist() == sorted(range(5000), key=lambda id: (-row[id], id))[:count]
+def test_the_order_matters() -> None:
+    row = logits()
+    hot = replace(PLAIN, temperature=3, top_p=0.5)
+    first = probabilities(row, replace(hot, chain=("temperature", "top_p")))
+    last = probabilities(row, replace(hot, chain=("top_p", "temperature")))
+    assert len(first) > 2 * len(last)
 
 
-def test_draws_hit_tokens_as_often_as_their_probabilities_say():
-    """Chi-square, at most 19 degrees of freedom; a right sampler exceeds 43.8 once in a thousand seeds."""
-    row, sampling, draws = logits(20), Sampling(temperature=1.5, top_k=0, top_p=1, min_p=0), 20_000
-    counts = np.zeros(20)
-    for n in range(draws):
-        counts[choose(row, sampling, uniform(7, n))] += 1
-    weights = np.exp(row.astype(np.float64) / 1.5)
-    wanted = draws * weights / weights.sum()
+def test_a_filter_that_the_chain_does_not_name_does_nothing() -> None:
+    assert len(probabilities(logits(), Sampling(chain=("temperature",)))) == 5000
+
+
+CASES = {
+    "plain": PLAIN,
+    "hot": replace(PLAIN, temperature=1.5),
+    "top": replace(PLAIN, top_k=15, top_p=0.95, min_p=0.01),
+    "typical": replace(PLAIN, typical_p=0.9),
+    "tail free": replace(PLAIN, tail_free=0.97),
+    "sigma": replace(PLAIN, top_n_sigma=1.5),
+    "dynamic": replace(PLAIN, dynamic_temperature=0.5),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_draws_hit_tokens_as_often_as_their_probabilities_say(name: str) -> None:
+    """Chi-square of 100,000 draws, at most 19 degrees of freedom; a right one exceeds 43.8 once in a thousand."""
+    row, draws = logits(20), 100_000
+    found = Chooser(CASES[name], 7).candidates(row, 0)
+    shares = np.zeros(20)
+    shares[[found.id(place) for place in range(len(found))]] = found.probabilities()
+    # What `choose` does with a draw, for all of them at once; one by one for some.
+    edges = np.cumsum(found.probabilities())
+    values = np.array([uniform(7, n) for n in range(draws)])
+    places = np.minimum(np.searchsorted(edges, values * edges[-1], side="right"), len(found) - 1)
+    hits = [found.id(place) for place in places.tolist()]
+    chooser = Chooser(CASES[name], 7)
+    assert hits[:2000] == [chooser.choose(row, [], n) for n in range(2000)]
+    counts, wanted = np.bincount(hits, minlength=20), draws * shares
     group = np.where(wanted < 5, 20, np.arange(20))  # rare tokens count as one
     observed, expected = np.bincount(group, counts), np.bincount(group, wanted)
     seen = expected > 0
     assert ((observed - expected)[seen] ** 2 / expected[seen]).sum() < 43.8
+    assert not counts[shares == 0].any()
 
 
-def test_temperature_zero_is_the_most_probable_token_and_the_first_of_equals():
+def test_xtc_strikes_as_often_as_asked_and_by_draws_of_its_own() -> None:
+    row, asked = logits(), replace(PLAIN, top_k=20, xtc_probability=0.3, xtc_threshold=0.05)
+    best = int(row.argmax())
+    struck = [best not in probabilities(row, asked, index) for index in range(5000)]
+    assert np.mean(struck) == pytest.approx(0.3, abs=0.03)
+    hits = [uniform(1, n) for n in range(5000)]
+    assert abs(np.corrcoef(struck, hits)[0, 1]) < 0.05
+    wanted, _ = reference.xtc(reference.top_k(reference.ordered(row), 20), 0.05)
+    assert probabilities(row, asked, struck.index(True)).keys() == set(wanted.tolist())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_mirostat_holds_the_surprise_near_its_target(version: int) -> None:
+    asked = replace(PLAIN, mirostat=version, mirostat_tau=4.0)
+    chooser, bits = Chooser(asked, 3), []
+    for n in range(600):
+        row = logits(2000, n)
+        token = chooser.choose(row, [], n)
+        bits.append(-np.log2(Candidates(row).probabilities()[token]))
+    assert np.mean(bits[100:]) == pytest.approx(4.0, abs=0.7)
+    assert np.mean(bits[100:]) < 0.8 * np.mean([_surprise(logits(2000, n), n) for n in range(600)])
+
+
+def _surprise(row: np.ndarray, n: int) -> float:
+    return float(-np.log2(Candidates(row).probabilities()[Chooser(PLAIN, 3).choose(row, [], n)]))
+
+
+def test_mirostat_goes_by_the_rule_of_the_paper() -> None:
+    asked, limit = replace(PLAIN, mirostat=2, mirostat_tau=3.0, mirostat_eta=0.2), 6.0
+    chooser = Chooser(asked, 9)
+    for n in range(50):
+        row = logits(500, n)
+        left = reference.mirostat_2(reference.ordered(row), limit)
+        assert {*left[0].tolist()} == {*_ids(mirostat.cut_by_surprise(Candidates(row), limit))}
+        token = chooser.choose(row, [], n)
+        share = reference.softmax(left)[left[0].tolist().index(token)]
+        limit -= 0.2 * (-np.log2(share) - 3.0)
+
+
+def _ids(found: Candidates) -> list[int]:
+    return [found.id(place) for place in range(len(found))]
+
+
+def test_temperature_zero_is_the_most_probable_token_and_the_first_of_equals() -> None:
     row = np.array([1, 5, 5, 2], dtype=np.float32)
-    assert {choose(row, Sampling(temperature=0), draw) for draw in (0.0, 0.5, 0.999)} == {1}
+    assert {Chooser(Sampling(temperature=0), seed).choose(row, [1, 1, 1], 0) for seed in range(9)} == {1}
 
 
-@pytest.mark.parametrize("temperature", [1e-300, 1e-12, 1e300])
-def test_extreme_temperatures_are_finite(temperature):
-    _, probabilities = candidates(logits(), Sampling(temperature=temperature))
-    assert np.isfinite(probabilities).all() and probabilities.sum() == pytest.approx(1)
+def test_penalties_that_were_asked_for_hold_at_temperature_zero() -> None:
+    row = np.array([1, 5, 4.9, 2], dtype=np.float32)
+    for asked in ({"repeat_penalty": 1.1}, {"frequency_penalty": 0.1}, {"presence_penalty": 0.2}):
+        assert Chooser(Sampling(temperature=0, **asked), 0).choose(row, [0, 1, 1], 0) == 2
+        assert Chooser(Sampling(temperature=0, repeat_last_n=1, **asked), 0).choose(row, [1, 1, 0], 0) == 1
+    assert row.tolist() == pytest.approx([1, 5, 4.9, 2])
 
 
-def test_the_largest_draw_hits_the_last_candidate():
+def test_biases_come_before_everything() -> None:
+    row = logits()
+    for asked in (Sampling(temperature=0), Sampling(top_k=1), Sampling(mirostat=2)):
+        assert Chooser(replace(asked, logit_bias={77: 100}), 0).choose(row, [], 0) == 77
+
+
+def test_newlines_may_be_spared() -> None:
+    row, texts = np.array([5, 4, 1], dtype=np.float32), {0: "\n", 1: "a", 2: "b"}
+    asked = Sampling(temperature=0, presence_penalty=2)
+    assert Chooser(asked, 0, texts.__getitem__).choose(row, [0], 0) == 1
+    assert Chooser(replace(asked, penalise_newline=False), 0, texts.__getitem__).choose(row, [0], 0) == 0
+
+
+def test_dry_stops_a_loop_and_knows_the_breakers_by_their_text() -> None:
+    row, texts = np.array([3, 1, 2.5, 0], dtype=np.float32), {0: "a", 1: "b", 2: "c", 3: "d\n"}
+    asked = Sampling(temperature=0, dry_multiplier=1)
+    chooser = Chooser(asked, 0, texts.__getitem__)
+    assert chooser.choose(row, [1, 2, 0, 1, 2], 0) == 2
+    assert chooser.choose(row, [1, 2, 0, 1, 2, 3], 1) == 0  # the same chooser, a token later: a breaker
+    assert Chooser(replace(asked, dry_last_n=3), 0, texts.__getitem__).choose(row, [1, 2, 0, 1, 2], 0) == 0
+
+
+def test_the_largest_draw_hits_the_last_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
     row = logits(300)
-    ids, _ = candidates(row, ALL)
-    assert choose(row, ALL, 1 - 2**-53) == ids[-1]
+    monkeypatch.setattr("furet.sample.chain.uniform", lambda seed, index: 1 - 2**-53)
+    assert Chooser(replace(PLAIN, top_k=299), 0).choose(row, [], 0) == reference.ordered(row)[0][298]
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(top_k=0), Sampling(temperature=0)], ids=str)
-def test_a_vocabulary_of_150_000_takes_about_a_millisecond(sampling):
-    row = logits(151_936)
-    best = min(_seconds(lambda: choose(row, sampling, 0.5)) for _ in range(20))
-    assert best < 0.003  # measured 0.2, 0.6 and 0.02 ms; ordering all takes 17
-
-
-def _seconds(work) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(),
+        replace(PLAIN, top_p=0.95),
+        replace(PLAIN, min_p=0.05),
+        replace(PLAIN, typical_p=0.9),
+        replace(PLAIN, tail_free=0.95),
+        replace(PLAIN, top_n_sigma=1),
+        replace(PLAIN, mirostat=1),
+        replace(PLAIN, mirostat=2),
+        Sampling(temperature=0),
+    ],
+    ids=range(9),
+)
+def test_a_vocabulary_of_150_000_is_not_ordered(sampling: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call of argsort sees more than a few thousand of the tokens of a row as models give it."""
+    sizes: list[int] = []
+    argsort = np.argsort
+    monkeypatch.setattr(np, "argsort", lambda keys, **options: sizes.append(len(keys)) or argsort(keys, **options))
+    row = logits(151_936) / 2
+    row[:100] += np.linspace(20, 5, 100, dtype=np.float32)
+    Chooser(sampling, 0).choose(row, [3, 4, 5], 0)
+    assert max(sizes, default=0) < 10_000

@@ -15,6 +15,7 @@ from furet.cli import options
 from furet.cli.arguments import Option
 from furet.cli.commands import Talk, command
 from furet.cli.editor import lines, typed
+from furet.cli.sampling import SamplingOptions, listed_chain, sampling_settings
 from furet.cli.terminal import is_terminal, note, size
 from furet.errors import FuretError
 
@@ -35,16 +36,12 @@ def chat(
     ] = None,
     preset: options.Preset = None,
     max_tokens: options.MaxTokens = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    seed: options.Seed = None,
     threads: options.Threads = None,
     context: options.Context = None,
     memory: options.Memory = None,
     no_repack: options.NoRepack = False,
     kv: options.KvType = "f16",
+    sampling: SamplingOptions = {},  # noqa: B006
 ) -> None:
     """Talk with a model. The default one, smollm2, is small: 98 MB, downloaded at the first start.
 
@@ -60,9 +57,9 @@ def chat(
     """
     from furet import load
 
-    if options.listed_presets(preset):
+    if options.listed_presets(preset) or listed_chain(sampling):
         return
-    sampling = options.given(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, seed=seed)
+    settings = sampling_settings(sampling)
     on_terminal = is_terminal(sys.stdin, sys.stdout)
     with load(
         options.model_file(model),
@@ -73,7 +70,7 @@ def chat(
         kv=kv,
         reserve=_SCREEN_BYTES if on_terminal else 0,
     ) as loaded:
-        conversation = loaded.chat(system=system, preset=preset, max_tokens=max_tokens, **sampling)
+        conversation = loaded.chat(system=system, preset=preset, max_tokens=max_tokens, **settings)
         for remark in (*loaded.notes, *conversation.notes):
             note(f"note: {remark}")
         if on_terminal:

@@ -48,19 +48,6 @@ Preset = Annotated[
 MaxTokens = Annotated[
     int | None, Option("-n", "--max-tokens", help="at most so many tokens; default: until the model stops")
 ]
-Temperature = Annotated[
-    float | None, Option("--temperature", "--temp", help="0 takes the likeliest token; default 0.8")
-]
-TopK = Annotated[int | None, Option("--top-k", help="choose among the k likeliest; default 40, 0: all")]
-TopP = Annotated[
-    float | None, Option("--top-p", help="choose among the likeliest up to this probability; default 0.95")
-]
-MinP = Annotated[
-    float | None, Option("--min-p", help="drop tokens below this share of the likeliest; default 0.05")
-]
-Seed = Annotated[int | None, Option("--seed", help="the same seed gives the same answer")]
-
-
 def model_file(ref: str) -> Path:
     """The file a reference names, downloaded with a progress bar when it is not on this machine."""
     from furet.files import store

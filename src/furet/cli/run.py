@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from furet.cli import options
 from furet.cli.arguments import Argument, Option
+from furet.cli.sampling import SamplingOptions, listed_chain, sampling_settings
 from furet.cli.terminal import emit_json, is_terminal, note, printable
 from furet.errors import BadRequest
 
@@ -27,11 +28,6 @@ def run(
     system: Annotated[str | None, Option("--system", help="system message; implies --chat")] = None,
     preset: options.Preset = None,
     max_tokens: options.MaxTokens = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    seed: options.Seed = None,
     stop: Annotated[
         list[str] | None, Option("--stop", help="end before this text; may be repeated", metavar="TEXT")
     ] = None,
@@ -45,6 +41,7 @@ def run(
     kv: options.KvType = "f16",
     json: options.Json = False,
     stats: Annotated[bool, Option("--stats", help="tokens and speed on stderr, at the end")] = False,
+    sampling: SamplingOptions = {},  # noqa: B006
 ) -> None:
     """Continue a text. The continuation, without the prompt, goes to stdout while it is made.
 
@@ -59,19 +56,13 @@ def run(
     """
     from furet import load
 
-    if options.listed_presets(preset):
+    if options.listed_presets(preset) or listed_chain(sampling):
         return
     text = _from_stdin() if prompt is None or prompt == "-" else _checked(prompt)
     if not text:
         raise BadRequest("the prompt is empty", "give at least a word to continue")
-    sampling = options.given(
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        seed=seed,
-        stop=stop,
-        logprobs=0 if json and logprobs is None else logprobs,
+    settings = sampling_settings(sampling) | options.given(
+        stop=stop, logprobs=0 if json and logprobs is None else logprobs
     )
     with load(
         options.model_file(model),
@@ -85,9 +76,9 @@ def run(
             conversation = loaded.chat(system=system, preset=preset)
             for remark in conversation.notes:
                 note(f"note: {remark}")
-            pieces = conversation.say(text, max_tokens=max_tokens, **sampling)
+            pieces = conversation.say(text, max_tokens=max_tokens, **settings)
         else:
-            pieces = loaded.stream(text, max_tokens=max_tokens, **sampling)
+            pieces = loaded.stream(text, max_tokens=max_tokens, **settings)
         _consume(pieces, quiet=json)
         if json:
             _print_json(model, pieces.completion)

@@ -15,8 +15,7 @@ from furet.engine.leases import Lease, Leases
 from furet.engine.request import Request
 from furet.engine.stream import Draft
 from furet.errors import BadRequest
-from furet.sample.chain import choose
-from furet.sample.draws import uniform
+from furet.sample.chain import Chooser
 from furet.sample.logprobs import token_logprob
 from furet.sample.stop import StopStrings
 
@@ -44,6 +43,7 @@ class Runner(Protocol):
 class Task:
     """One answer to be made.
 
+    chooser chooses its tokens
     limit   tokens that it may have at most
     ends    tokens that end it
     source  the text that is answered, for a model with an encoder; the prompt is then what an answer begins with
@@ -51,6 +51,7 @@ class Task:
 
     prompt: list[int]
     request: Request
+    chooser: Chooser
     limit: int
     ends: frozenset[int]
     progress: Progress | None = None
@@ -69,7 +70,7 @@ def generate(
             return
         for index in range(task.limit):
             model.check_logits(turn.logits)
-            token = choose(turn.logits, request, uniform(draft.seed, index))
+            token = task.chooser.choose(turn.logits, tokens, index)
             if token in task.ends:
                 draft.finish_reason = "stop"
                 break

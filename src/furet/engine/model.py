@@ -20,6 +20,7 @@ from furet.engine.session import Session
 from furet.engine.steps import LONGEST
 from furet.engine.stream import Draft, Stream
 from furet.errors import BadRequest, ContextOverflow, DoesNotFit, ModelFileError
+from furet.sample.chain import Chooser
 from furet.sample.draws import fresh_seed
 
 if TYPE_CHECKING:
@@ -164,12 +165,17 @@ class Model:
         begins = prompt if source is None else [self.config.start]  # type: ignore[attr-defined]
         room = self._require_room(len(begins))
         self.check()
-        seed = request.seed if request.seed is not None else self._seed
-        draft = Draft(len(prompt), fresh_seed() if seed is None else int(seed), request.logprobs is not None)
+        for token in request.logit_bias:
+            if token >= self.vocab:
+                raise BadRequest(f"logit_bias: token {token} is outside the vocabulary of {self.vocab}")
+        wanted = request.seed if request.seed is not None else self._seed
+        seed = fresh_seed() if wanted is None else int(wanted)
+        draft = Draft(len(prompt), seed, request.logprobs is not None)
         task = Task(
             prompt=begins,
             source=source,
             request=request,
+            chooser=Chooser(request, seed, self._text_of),
             limit=room if request.max_tokens is None else min(room, int(request.max_tokens)),
             ends=frozenset() if request.ignore_eos else self.tokenizer.stop_ids | ends,
             progress=progress,
@@ -237,6 +243,10 @@ class Model:
         rows = self._outputs(ids).astype(np.float64)
         pooling = self.config.pooling  # type: ignore[attr-defined]
         return np.asarray(rows.mean(axis=0) if pooling == "mean" else rows[0 if pooling == "first" else -1])
+
+    def _text_of(self, token: int) -> str:
+        """What a token stands for, alone."""
+        return self.tokenizer.token_bytes(token).decode("utf-8", "replace")
 
     def _source(self, prompt: list[int]) -> list[int]:
         """The tokens of a text that the encoder has room for; ContextOverflow for a longer one."""

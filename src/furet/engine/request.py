@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -20,9 +20,31 @@ class Options(TypedDict, total=False):
 
     max_tokens: int | None
     temperature: float
+    dynamic_temperature: float
+    dynamic_exponent: float
     top_k: int
     top_p: float
     min_p: float
+    tail_free: float
+    typical_p: float
+    top_n_sigma: float
+    xtc_probability: float
+    xtc_threshold: float
+    mirostat: int
+    mirostat_tau: float
+    mirostat_eta: float
+    repeat_penalty: float | None
+    repeat_last_n: int
+    frequency_penalty: float
+    presence_penalty: float
+    penalise_newline: bool
+    dry_multiplier: float
+    dry_base: float
+    dry_allowed_length: int
+    dry_last_n: int
+    dry_breakers: Sequence[str]
+    logit_bias: Mapping[int, float]
+    chain: Sequence[str]
     seed: int | None
     stop: str | Sequence[str]
     logprobs: int | None

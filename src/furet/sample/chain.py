@@ -1,84 +1,154 @@
-"""The chain of filters: top-k, top-p, min-p, then temperature, in the order that users of GGUF files know.
+"""The chain: from one row of logits to a token, for one answer.
 
-Every filter keeps a head of the tokens ordered by falling logit (equal logits: by rising id), so only the
-head needs to be ordered. The shares of top-p and min-p are those at temperature 1, of what top-k has kept.
-Source: top-k Fan et al., arXiv:1805.04833; top-p Holtzman et al., arXiv:1904.09751; min-p Nguyen et al.,
-arXiv:2407.01082.
+The order is that of the settings' `chain`. A filter that is switched off costs nothing, and none orders the whole
+vocabulary: see candidates.py. What they do is in filters.py, penalties.py, dry.py, temperature.py and mirostat.py.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
+import numpy as np
+
+from furet.sample import filters, mirostat, temperature
+from furet.sample.candidates import Candidates, Logits, running
+from furet.sample.draws import uniform
+from furet.sample.dry import penalise_repeats
+from furet.sample.penalties import add_biases, penalise
 from furet.sample.settings import Sampling
 
-Logits = NDArray[np.float32]
+TextOf = Callable[[int], str]
+"""The text that a token stands for, alone."""
+
+FILTERS: dict[str, tuple[Callable[[Candidates, Any], Candidates], float]] = {
+    "top_n_sigma": (filters.top_n_sigma, 0),
+    "top_k": (filters.top_k, 0),
+    "tail_free": (filters.tail_free, 1),
+    "typical_p": (filters.typical_p, 1),
+    "top_p": (filters.top_p, 1),
+    "min_p": (filters.min_p, 0),
+}
+"""Those that one setting of the same name steers, and the value at which that keeps all."""
+
+XTC_STREAM = 0x5854_4300  # its draws are others than those that hit tokens
 
 
-def choose(logits: Logits, sampling: Sampling, draw: float) -> int:
-    """The token that a draw from [0, 1) hits, or the most probable one at temperature 0. [V] -> id"""
-    if sampling.temperature == 0:
-        return int(np.argmax(logits))
-    ids, probabilities = candidates(logits, sampling)
-    edges = np.cumsum(probabilities)
-    hit = int(np.searchsorted(edges, draw * edges[-1], side="right"))
-    return int(ids[min(hit, len(ids) - 1)])  # draw * sum may round up to the sum
+class Chooser:
+    """Chooses the tokens of one answer. What it draws depends on the seed and a token's place, on nothing else.
 
-
-def candidates(logits: Logits, sampling: Sampling) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The tokens that remain and their probabilities at the temperature, which must not be 0. [V] -> [n], [n]
-
-    Ordered by falling logit, unless all tokens remain.
+    sampling    the settings
+    seed        of the draws
+    text_of     texts of tokens, for the settings that speak of texts
     """
-    ids = _remaining(logits, sampling)
-    kept = logits[ids].astype(np.float64)
-    weights = np.exp((kept - kept.max()) / sampling.temperature)
-    return ids, weights / weights.sum()
+
+    def __init__(self, sampling: Sampling, seed: int, text_of: TextOf = lambda token: "") -> None:
+        self._sampling = sampling
+        self._seed = seed
+        self._text_of = text_of
+        self._row: Logits | None = None
+        self._breaks: list[bool] = []  # of prompt and answer, token by token
+        self._limit = 2.0 * float(sampling.mirostat_tau)
+        self._changes = bool(sampling.logit_bias) or any(
+            name in sampling.chain and on
+            for name, on in (("penalties", self._penalises), ("dry", sampling.dry_multiplier > 0))
+        )
+
+    def choose(self, logits: Logits, tokens: Sequence[int], index: int) -> int:
+        """The token at place `index` of the answer. [V] -> id
+
+        logits  of the model; not changed
+        tokens  prompt and answer up to here
+        """
+        row = self._changed(logits, tokens) if self._changes else logits
+        if self._sampling.temperature == 0:
+            return int(np.argmax(row))
+        candidates = self.candidates(row, index)
+        shares = candidates.shares()
+        edges = running(shares)
+        hit = int(np.searchsorted(edges, uniform(self._seed, index) * edges[-1], side="right"))
+        place = min(hit, len(candidates) - 1)  # the draw times the sum may round up to the sum
+        if self._sampling.mirostat:
+            tau, eta = float(self._sampling.mirostat_tau), float(self._sampling.mirostat_eta)
+            self._limit = mirostat.moved(self._limit, float(shares[place] / edges[-1]), tau, eta)
+        return candidates.id(place)
+
+    def candidates(self, row: Logits, index: int) -> Candidates:
+        """The tokens that a draw may hit, with logits whose softmax are their probabilities."""
+        s, found = self._sampling, Candidates(row)
+        if s.mirostat:
+            found = self._scaled(found)
+            if s.mirostat == 1:
+                return mirostat.cut_by_law(found, self._limit, len(row))
+            return mirostat.cut_by_surprise(found, self._limit)
+        for name in s.chain:
+            found = self._filtered(name, found, index)
+        return found
+
+    def _filtered(self, name: str, found: Candidates, index: int) -> Candidates:
+        s = self._sampling
+        if name == "temperature":
+            return self._scaled(found)
+        if name == "xtc" and uniform(self._seed ^ XTC_STREAM, index) < s.xtc_probability:
+            return filters.xtc(found, float(s.xtc_threshold))
+        if name in FILTERS:
+            keep, off = FILTERS[name]
+            value = getattr(s, name)
+            return found if value == off else keep(found, value)
+        return found
+
+    def _scaled(self, found: Candidates) -> Candidates:
+        s = self._sampling
+        degrees = float(s.temperature)
+        if s.dynamic_temperature:
+            degrees = temperature.dynamic(found, degrees, float(s.dynamic_temperature), float(s.dynamic_exponent))
+        return temperature.scale(found, degrees)
+
+    @property
+    def _penalises(self) -> bool:
+        s = self._sampling
+        return s.repeat_last_n != 0 and (s.repetition != 1 or s.frequency_penalty != 0 or s.presence_penalty != 0)
+
+    def _changed(self, logits: Logits, tokens: Sequence[int]) -> Logits:
+        """A copy of the logits after biases and penalties."""
+        if self._row is None:
+            self._row = np.empty_like(logits)  # kept: new memory of this size costs more than the copy
+        row = self._row
+        np.copyto(row, logits)
+        add_biases(row, self._sampling.logit_bias)
+        for name in self._sampling.chain:
+            if name == "penalties" and self._penalises:
+                self._penalise(row, tokens)
+            if name == "dry" and self._sampling.dry_multiplier > 0:
+                self._penalise_repeats(row, tokens)
+        return row
+
+    def _penalise(self, row: Logits, tokens: Sequence[int]) -> None:
+        s = self._sampling
+        recent = _last(tokens, int(s.repeat_last_n))
+        penalise(
+            row,
+            recent if s.penalise_newline else [token for token in recent if self._text_of(token) != "\n"],
+            repeat=s.repetition,
+            frequency=float(s.frequency_penalty),
+            presence=float(s.presence_penalty),
+        )
+
+    def _penalise_repeats(self, row: Logits, tokens: Sequence[int]) -> None:
+        s = self._sampling
+        for token in tokens[len(self._breaks) :]:
+            text = self._text_of(token)
+            self._breaks.append(any(breaker in text for breaker in s.dry_breakers))
+        last = int(s.dry_last_n)
+        multiplier, base, allowed = float(s.dry_multiplier), float(s.dry_base), int(s.dry_allowed_length)
+        penalise_repeats(
+            row, _last(tokens, last), _last(self._breaks, last), multiplier=multiplier, base=base, allowed=allowed
+        )
 
 
-def largest(logits: Logits, count: int) -> NDArray[np.intp]:
-    """The ids of the `count` largest logits, by falling logit, then rising id. [V] -> [count]"""
-    # The count-th largest maximum of groups is no more than the count-th largest value, and cheap to find.
-    groups = len(logits) // 64
-    if count < groups:
-        maxima = logits[: groups * 64].reshape(64, groups).max(axis=0)
-        pool = np.flatnonzero(logits >= np.partition(maxima, groups - count)[groups - count])
-    else:
-        pool = np.arange(len(logits))
-    return pool[np.argsort(-logits[pool], kind="stable")[:count]]
+T = TypeVar("T")
 
 
-def _remaining(logits: Logits, sampling: Sampling) -> NDArray[np.intp]:
-    size = len(logits)
-    if 0 < sampling.top_k < size:
-        head = largest(logits, sampling.top_k)
-        shares = _shares(logits[head], logits[head[0]])
-        return head[: _cut(shares, float(shares.sum()), sampling)]
-    if sampling.top_p == 1 and sampling.min_p == 0:
-        return np.arange(size)
-    best = logits.max()
-    total = float(_shares(logits, best).sum())
-    count = 256
-    while True:  # order only as much as the filters keep: ordering 150,000 tokens takes 17 ms
-        head = largest(logits, min(count, size))
-        cut = _cut(_shares(logits[head], best), total, sampling)
-        if cut < len(head) or len(head) == size:
-            return head[:cut]
-        count *= 16
-
-
-def _shares(logits: Logits, best: np.float32) -> NDArray[np.float64]:
-    """Probabilities relative to the most probable token."""
-    shares: NDArray[np.float64] = np.exp(logits - best).astype(np.float64)
-    return shares
-
-
-def _cut(shares: NDArray[np.float64], total: float, sampling: Sampling) -> int:
-    """How many of the head top-p and min-p keep; at least one."""
-    count = len(shares)
-    if sampling.top_p < 1:
-        count = int(np.searchsorted(np.cumsum(shares), sampling.top_p * total)) + 1
-    if sampling.min_p > 0:
-        count = min(count, int(np.count_nonzero(shares >= sampling.min_p)))
-    return max(1, min(count, len(shares)))
+def _last(values: Sequence[T], count: int) -> Sequence[T]:
+    """The last so many; all for -1."""
+    return values if count < 0 else values[max(0, len(values) - count) :]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from furet.sample.chain import Logits, largest
+from furet.sample.candidates import Logits, largest
 
 
 @dataclass(frozen=True)
