@@ -58,6 +58,26 @@ def test_every_sampling_option_reaches_the_engine(furet: Furet, model: Path) -> 
 FLAGS = {"dry_breakers": "--dry-breaker"}
 
 
+def test_the_form_of_an_answer(furet: Furet, model: Path, tmp_path: Path) -> None:
+    schema, grammar = tmp_path / "schema.json", tmp_path / "form.gbnf"
+    schema.write_text('{"enum": ["a", "b"]}')
+    grammar.write_text('root ::= "y" | "n"')
+    for options, wanted in (
+        (("--json-schema", schema), ('"a"', '"b"')),
+        (("-j", '{"enum": ["c"]}'), ('"c"',)),
+        (("--regex", "x{3}"), ("xxx",)),
+        (("--choice", "yes", "--choice", "no"), ("yes", "no")),
+        (("--grammar", grammar), ("y", "n")),
+        (("--grammar", 'start: "z"'), ("z",)),
+    ):
+        result = furet("run", model, "the", *options)
+        assert result.code == 0 and result.out.strip() in wanted, options
+    both = ("-j", "true", "--regex", "a")
+    for options in (("--json-schema", "none.json"), ("--grammar", tmp_path), ("--regex", "("), both):
+        result = furet("run", model, "the", *options)
+        assert result.code == 2 and not result.out and "Traceback" not in result.err
+
+
 def test_the_order_of_the_chain_is_shown(furet: Furet) -> None:
     assert furet("run", "none", "--chain", "help").out.startswith("penalties,dry,top_n_sigma,top_k,")
 

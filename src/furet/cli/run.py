@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from furet.cli import options
 from furet.cli.arguments import Argument, Option
+from furet.cli.form import FormOptions, form_settings
 from furet.cli.sampling import SamplingOptions, listed_chain, sampling_settings
 from furet.cli.terminal import emit_json, is_terminal, note, printable
 from furet.errors import BadRequest
@@ -42,6 +43,7 @@ def run(
     json: options.Json = False,
     stats: Annotated[bool, Option("--stats", help="tokens and speed on stderr, at the end")] = False,
     sampling: SamplingOptions = {},  # noqa: B006
+    form: FormOptions = {},  # noqa: B006
 ) -> None:
     """Continue a text. The continuation, without the prompt, goes to stdout while it is made.
 
@@ -53,6 +55,8 @@ def run(
       furet run smollm2 "The capital of France is" -n 8 --temperature 0
       furet run smollm2 --chat "Write a haiku about ferrets." --seed 1
       furet run smollm2 --json -n 16 < prompt.txt
+      furet run smollm2 --chat "Is water wet?" --choice yes --choice no
+      furet run smollm2 --chat "Describe a ferret." --json-schema ferret.schema.json
     """
     from furet import load
 
@@ -61,7 +65,7 @@ def run(
     text = _from_stdin() if prompt is None or prompt == "-" else _checked(prompt)
     if not text:
         raise BadRequest("the prompt is empty", "give at least a word to continue")
-    settings = sampling_settings(sampling) | options.given(
+    settings = sampling_settings(sampling) | form_settings(form) | options.given(
         stop=stop, logprobs=0 if json and logprobs is None else logprobs
     )
     with load(

@@ -77,10 +77,11 @@ def generate(
             wanted = request.logprobs
             logprob = None if wanted is None else token_logprob(turn.logits, token, wanted)
             text = stops.push(detokenizer.push(token))
-            if index + 1 == task.limit and not stops.found:
+            complete = task.chooser.finished
+            if (complete or index + 1 == task.limit) and not stops.found:
                 text += stops.push(detokenizer.flush())
-            if stops.found or index + 1 == task.limit:
-                draft.finish_reason = "stop" if stops.found else "length"
+            if stops.found or complete or index + 1 == task.limit:
+                draft.finish_reason = "stop" if stops.found or complete else "length"
                 turn.end()
                 yield draft.add(Piece(text + stops.flush(), token, logprob))
                 return

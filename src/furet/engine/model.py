@@ -21,6 +21,7 @@ from furet.engine.steps import LONGEST
 from furet.engine.stream import Draft, Stream
 from furet.errors import BadRequest, ContextOverflow, DoesNotFit, ModelFileError
 from furet.sample.chain import Chooser
+from furet.sample.constraint import Guides
 from furet.sample.draws import fresh_seed
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Model:
         self.vocab = loaded.backend.vocab
         sessions = [Session(loaded.backend, self._steps, self.context) for _ in range(self.memory.sequences)]
         self.leases = Leases(sessions)
+        self._guides = Guides(self.tokenizer, self.vocab)
 
     @property
     def path(self) -> Path:
@@ -175,7 +177,7 @@ class Model:
             prompt=begins,
             source=source,
             request=request,
-            chooser=Chooser(request, seed, self._text_of),
+            chooser=Chooser(request, seed, self._text_of, request.form and self._guides.guide(*request.form)),
             limit=room if request.max_tokens is None else min(room, int(request.max_tokens)),
             ends=frozenset() if request.ignore_eos else self.tokenizer.stop_ids | ends,
             progress=progress,

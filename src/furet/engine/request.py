@@ -13,6 +13,7 @@ MAX_TOKENS = 512  # of an answer, unless the caller says otherwise
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 1024  # characters
 MAX_ALTERNATIVES = 100
+FORMS = ("json_schema", "regex", "choices", "grammar")
 
 
 class Options(TypedDict, total=False):
@@ -46,6 +47,10 @@ class Options(TypedDict, total=False):
     logit_bias: Mapping[int, float]
     chain: Sequence[str]
     seed: int | None
+    json_schema: object
+    regex: str | None
+    choices: Sequence[str] | None
+    grammar: str | None
     stop: str | Sequence[str]
     logprobs: int | None
     ignore_eos: bool
@@ -59,6 +64,10 @@ class Request(Sampling):
     stop        texts that end the answer and are left out of it
     logprobs    give log-probabilities, and of so many alternatives for each token; None: none
     ignore_eos  go on after tokens that end an answer
+    json_schema the answer is JSON of this schema, an object or its text; {} admits all JSON
+    regex       the answer matches this from its beginning to its end
+    choices     the answer is one of these texts
+    grammar     the answer follows this grammar, in GBNF or in Lark's notation. At most one of the four is given
     raises      BadRequest naming the field
     """
 
@@ -66,6 +75,10 @@ class Request(Sampling):
     stop: str | Sequence[str] = ()
     logprobs: int | None = None
     ignore_eos: bool = False
+    json_schema: object = None
+    regex: str | None = None
+    choices: Sequence[str] | None = None
+    grammar: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,6 +93,15 @@ class Request(Sampling):
                 raise BadRequest(f"stop: got {text!r:.60}, wanted texts of 1 to {MAX_STOP_LENGTH} characters")
         if len(self.stops) > MAX_STOPS:
             raise BadRequest(f"stop: got {len(self.stops)} texts, wanted at most {MAX_STOPS}")
+
+        forms = [name for name in FORMS if getattr(self, name) is not None]
+        if len(forms) > 1:
+            raise BadRequest(f"{forms[0]} and {forms[1]}: an answer has one form, give one of them")
+
+    @property
+    def form(self) -> tuple[str, object] | None:
+        """The form that the answer must have: the name of a field and its value."""
+        return next(((name, getattr(self, name)) for name in FORMS if getattr(self, name) is not None), None)
 
     @property
     def stops(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from furet.sample import filters, mirostat, temperature
 from furet.sample.candidates import Candidates, Logits, running
+from furet.sample.constraint import Guide
 from furet.sample.draws import uniform
 from furet.sample.dry import penalise_repeats
 from furet.sample.penalties import add_biases, penalise
@@ -40,19 +41,28 @@ class Chooser:
     sampling    the settings
     seed        of the draws
     text_of     texts of tokens, for the settings that speak of texts
+    guide       the form that the answer must have, which is stronger than every setting
     """
 
-    def __init__(self, sampling: Sampling, seed: int, text_of: TextOf = lambda token: "") -> None:
+    def __init__(
+        self, sampling: Sampling, seed: int, text_of: TextOf = lambda token: "", guide: Guide | None = None
+    ) -> None:
         self._sampling = sampling
         self._seed = seed
         self._text_of = text_of
+        self._guide = guide
         self._row: Logits | None = None
         self._breaks: list[bool] = []  # of prompt and answer, token by token
         self._limit = 2.0 * float(sampling.mirostat_tau)
-        self._changes = bool(sampling.logit_bias) or any(
+        self._changes = guide is not None or bool(sampling.logit_bias) or any(
             name in sampling.chain and on
             for name, on in (("penalties", self._penalises), ("dry", sampling.dry_multiplier > 0))
         )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is complete by its form, and nothing but the end may follow."""
+        return self._guide is not None and self._guide.finished
 
     def choose(self, logits: Logits, tokens: Sequence[int], index: int) -> int:
         """The token at place `index` of the answer. [V] -> id
@@ -61,17 +71,10 @@ class Chooser:
         tokens  prompt and answer up to here
         """
         row = self._changed(logits, tokens) if self._changes else logits
-        if self._sampling.temperature == 0:
-            return int(np.argmax(row))
-        candidates = self.candidates(row, index)
-        shares = candidates.shares()
-        edges = running(shares)
-        hit = int(np.searchsorted(edges, uniform(self._seed, index) * edges[-1], side="right"))
-        place = min(hit, len(candidates) - 1)  # the draw times the sum may round up to the sum
-        if self._sampling.mirostat:
-            tau, eta = float(self._sampling.mirostat_tau), float(self._sampling.mirostat_eta)
-            self._limit = mirostat.moved(self._limit, float(shares[place] / edges[-1]), tau, eta)
-        return candidates.id(place)
+        token = int(np.argmax(row)) if self._sampling.temperature == 0 else self._drawn(row, index)
+        if self._guide is not None:
+            self._guide.accept(token)
+        return token
 
     def candidates(self, row: Logits, index: int) -> Candidates:
         """The tokens that a draw may hit, with logits whose softmax are their probabilities."""
@@ -84,6 +87,17 @@ class Chooser:
         for name in s.chain:
             found = self._filtered(name, found, index)
         return found
+
+    def _drawn(self, row: Logits, index: int) -> int:
+        candidates = self.candidates(row, index)
+        shares = candidates.shares()
+        edges = running(shares)
+        hit = int(np.searchsorted(edges, uniform(self._seed, index) * edges[-1], side="right"))
+        place = min(hit, len(candidates) - 1)  # the draw times the sum may round up to the sum
+        if self._sampling.mirostat:
+            tau, eta = float(self._sampling.mirostat_tau), float(self._sampling.mirostat_eta)
+            self._limit = mirostat.moved(self._limit, float(shares[place] / edges[-1]), tau, eta)
+        return candidates.id(place)
 
     def _filtered(self, name: str, found: Candidates, index: int) -> Candidates:
         s = self._sampling
@@ -110,7 +124,7 @@ class Chooser:
         return s.repeat_last_n != 0 and (s.repetition != 1 or s.frequency_penalty != 0 or s.presence_penalty != 0)
 
     def _changed(self, logits: Logits, tokens: Sequence[int]) -> Logits:
-        """A copy of the logits after biases and penalties."""
+        """A copy of the logits after biases, penalties and what the form forbids."""
         if self._row is None:
             self._row = np.empty_like(logits)  # kept: new memory of this size costs more than the copy
         row = self._row
@@ -121,6 +135,8 @@ class Chooser:
                 self._penalise(row, tokens)
             if name == "dry" and self._sampling.dry_multiplier > 0:
                 self._penalise_repeats(row, tokens)
+        if self._guide is not None:
+            self._guide.restrict(row)
         return row
 
     def _penalise(self, row: Logits, tokens: Sequence[int]) -> None:

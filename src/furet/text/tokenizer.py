@@ -20,6 +20,7 @@ class Tokenizer:
     bos, eos          their names, empty where the model has none; chat templates ask for them
     stop_ids          tokens that end an answer: EOS, end of turn and others of the kind
     add_bos, add_eos  whether `encode` adds them
+    special_ids       tokens that are no text: control tokens, unknown and unused ones
     """
 
     def __init__(self, vocabulary: Vocabulary, encode: Encode) -> None:
@@ -33,7 +34,7 @@ class Tokenizer:
         )
         self.add_bos, self.add_eos = rules.add_bos, rules.add_eos
         self.stop_ids = frozenset(rules.stop_ids)
-        self._hidden = frozenset(vocabulary.of_types(*_HIDDEN))
+        self.special_ids = frozenset(vocabulary.of_types(*_HIDDEN))
         self._encode = encode
 
     def encode(self, text: str, *, parse_special: bool = True, add_special: bool = True) -> list[int]:
@@ -72,7 +73,7 @@ class Tokenizer:
         """Decoding one token at a time; the parameters are those of `decode`."""
 
         def visible(id: int) -> bytes:
-            return b"" if skip_special and id in self._hidden else self.token_bytes(id)
+            return b"" if skip_special and id in self.special_ids else self.token_bytes(id)
 
         return Detokenizer(visible, strip=self.vocabulary.rules.space_prefix and not continuing)
 

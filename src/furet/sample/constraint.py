@@ -1,0 +1,165 @@
+"""Answers that must have a form: a JSON schema, a regular expression, one of some texts, or a grammar.
+
+The automaton is llguidance's, which says after every token which ones may follow. It fails closed: what cannot be
+honoured is refused before anything runs, and an automaton that gives up ends the answer with an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from furet.errors import BadRequest
+from furet.sample.schema import blamed, schema_grammar
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher, LLTokenizer
+
+MAX_GRAMMAR = 64 << 10  # characters
+MAX_REGEX = 8 << 10
+MAX_CHOICES = 1024
+MAX_CHOICE = 1024  # characters
+
+
+class Words(Protocol):
+    """What must be known of a tokenizer."""
+
+    vocab_size: int
+    stop_ids: frozenset[int]
+    bos_id: int | None
+    special_ids: frozenset[int]
+
+    def token_bytes(self, id: int) -> bytes: ...
+
+    def encode(self, text: str, *, parse_special: bool = True, add_special: bool = True) -> list[int]: ...
+
+
+class Guides:
+    """Makes the guides of a model's answers; what they share is built with the first. Safe from any thread.
+
+    words   its tokenizer
+    vocab   V, the width of its logits
+    """
+
+    def __init__(self, words: Words, vocab: int) -> None:
+        self._words = words
+        self._vocab = vocab
+        self._lock = Lock()
+        self._tokenizer: LLTokenizer | None = None
+
+    def guide(self, kind: str, form: Any) -> Guide:
+        """A guide for one answer. Raises BadRequest for a form that cannot be honoured.
+
+        kind    "json_schema", "regex", "choices" or "grammar"
+        """
+        from llguidance import LLMatcher
+
+        tokenizer = self._built()
+
+        def fails(grammar: str) -> str:
+            failed, messages = LLMatcher.validate_grammar_with_warnings(grammar, tokenizer)
+            return "; ".join(messages) if failed or messages else ""
+
+        grammar = _grammar(kind, form)
+        if message := fails(grammar):
+            at = f" at {blamed(form, fails):.200}" if kind == "json_schema" else ""
+            raise BadRequest(f"{kind}: cannot be honoured{at}: {' '.join(message.split()):.300}")
+        return Guide(LLMatcher(tokenizer, grammar, log_level=0), kind, self._vocab)
+
+    def _built(self) -> LLTokenizer:
+        with self._lock:
+            if self._tokenizer is None:
+                from llguidance import LLTokenizer, TokenizerWrapper
+
+                ends = sorted(self._words.stop_ids)
+                if not ends:
+                    raise BadRequest("this model has no token that ends an answer, which a constrained answer needs")
+                self._tokenizer = LLTokenizer(TokenizerWrapper(_Shown(self._words, ends[0])), self._vocab, ends)
+            return self._tokenizer
+
+
+class Guide:
+    """The form of one answer, as far as it has come."""
+
+    def __init__(self, matcher: LLMatcher, kind: str, vocab: int) -> None:
+        self._matcher = matcher
+        self._kind = kind
+        self._bits = np.zeros((vocab + 31) // 32, dtype=np.int32)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing but the end may follow."""
+        return bool(self._matcher.is_stopped())
+
+    def restrict(self, logits: NDArray[np.float32]) -> None:
+        """Forbid what may not follow, in place. [V]"""
+        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
+        self._check()
+        allowed = np.unpackbits(self._bits.view(np.uint8), count=len(logits), bitorder="little")
+        np.copyto(logits, -np.inf, where=allowed == 0)
+
+    def accept(self, token: int) -> None:
+        """The token that was chosen."""
+        self._matcher.consume_token(token)
+        self._check()
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            message = " ".join(str(self._matcher.get_error()).split())
+            raise BadRequest(f"{self._kind}: the answer cannot go on: {message:.300}", "make the form simpler")
+
+
+class _Shown:
+    """A tokenizer as llguidance wants to see it."""
+
+    def __init__(self, words: Words, end: int) -> None:
+        self.eos_token_id = end
+        self.bos_token_id = words.bos_id
+        self.tokens = [words.token_bytes(id) for id in range(words.vocab_size)]
+        self.special_token_ids = sorted(words.special_ids)
+        self._words = words
+
+    def __call__(self, text: bytes) -> list[int]:
+        return self._words.encode(text.decode("utf-8", "replace"), parse_special=False, add_special=False)
+
+
+def _grammar(kind: str, form: Any) -> str:
+    """The form as llguidance's grammar, within the bounds."""
+    from llguidance import LLMatcher
+
+    if kind == "json_schema":
+        return schema_grammar(form)
+    if kind == "choices":
+        _check_choices(form)
+        return str(LLMatcher.grammar_from_regex("|".join(f"(?:{re.escape(text)})" for text in form)))
+    most = MAX_REGEX if kind == "regex" else MAX_GRAMMAR
+    if not isinstance(form, str) or not 0 < len(form) <= most:
+        size = f"{len(form)} characters" if isinstance(form, str) else repr(form)[:60]
+        raise BadRequest(f"{kind}: got {size}, wanted a text of 1 to {most} characters")
+    if kind == "regex":
+        return str(LLMatcher.grammar_from_regex(form))
+    return str(LLMatcher.grammar_from_lark(_from_gbnf(form) if "::=" in form else form))
+
+
+def _from_gbnf(text: str) -> str:
+    from llguidance.gbnf_to_lark import gbnf_to_lark
+
+    try:
+        return str(gbnf_to_lark(text))
+    except RecursionError:
+        raise BadRequest("grammar: nested too deeply") from None
+    except Exception as error:  # its own error, and those of Python for what it did not foresee
+        raise BadRequest(f"grammar: not GBNF: {error}"[:300]) from None
+
+
+def _check_choices(choices: object) -> None:
+    if isinstance(choices, str | Mapping) or not isinstance(choices, Sequence) or not 0 < len(choices) <= MAX_CHOICES:
+        raise BadRequest(f"choices: got {choices!r:.60}, wanted 1 to {MAX_CHOICES} texts")
+    for text in choices:
+        if not isinstance(text, str) or not 0 < len(text) <= MAX_CHOICE:
+            raise BadRequest(f"choices: got {text!r:.60}, wanted texts of 1 to {MAX_CHOICE} characters")
