@@ -32,6 +32,9 @@ SCHEMAS = [
     {"anyOf": [{"type": "null"}, {"type": "integer", "minimum": 3, "maximum": 9}]},
     {"type": "array", "prefixItems": [{"type": "boolean"}, {"enum": ["x"]}], "items": False, "minItems": 2},
     {"type": "string", "format": "date"},
+    {"type": "number"},
+    {"type": ["integer", "null"], "minimum": -5},
+    {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 2, "maxItems": 2},
     '{"type": "object", "properties": {"a": {"type": "null"}}, "required": ["a"], "additionalProperties": false}',
 ]
 

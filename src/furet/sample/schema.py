@@ -12,6 +12,8 @@ from furet.errors import BadRequest
 MAX_TEXT = 128 << 10  # characters of a schema
 MAX_DEPTH = 64
 MAX_TRIED = 256  # parts that are looked at for the one to blame
+LARGEST = 2**53 - 1
+FINEST = 1e-9
 FORM: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "coerce_one_of": False}
 
 SPEAKING = {
@@ -32,6 +34,9 @@ SINGLE = ("items", "additionalProperties")
 def schema_grammar(schema: object) -> str:
     """The grammar of the documents that a schema admits, in one way of writing: `{"a": 1, "b": [2, 3]}`.
 
+    Numbers have at most nine decimals and no exponent, and no more digits than a float64 holds where the schema does
+    not bound them: a small model can go on with digits for ever.
+
     schema  a JSON schema, as an object, a boolean or their text
     raises  BadRequest naming the path of what cannot be honoured
     """
@@ -46,6 +51,7 @@ def schema_grammar(schema: object) -> str:
         for key in part:
             if key not in SPEAKING and key not in HONOURED:
                 raise BadRequest(f"json_schema: {path}/{key:.60} cannot be honoured", "leave it out")
+        _bound_digits(part)
     text = json.dumps(schema if isinstance(schema, dict) else ({} if schema else {"enum": []}))
     return str(LLMatcher.grammar_from_json_schema(text, overrides=FORM))
 
@@ -73,6 +79,20 @@ def _parsed(schema: object) -> Any:
         raise BadRequest(f"json_schema: nested too deeply, wanted at most {MAX_DEPTH} levels") from None
     except (TypeError, ValueError) as error:
         raise BadRequest(f"json_schema: not JSON: {error}") from None
+
+
+def _bound_digits(part: dict[str, Any]) -> None:
+    """Numbers of a schema in so many digits, in place."""
+    types = part.get("type")
+    named = types if isinstance(types, list) else [types]
+    if "number" in named:
+        part.setdefault("multipleOf", FINEST)
+    if "number" in named or "integer" in named:
+        for least, most, bound in (("minimum", "maximum", LARGEST), ("maximum", "minimum", -LARGEST)):
+            exclusive = f"exclusive{most.title()}"
+            other = part.get(least, part.get(f"exclusive{least.title()}", 0))
+            if most not in part and exclusive not in part and isinstance(other, int | float) and abs(other) < LARGEST:
+                part[most] = bound
 
 
 def _refuse(constant: str) -> None:

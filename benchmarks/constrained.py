@@ -1,0 +1,153 @@
+"""Answers of a form: do all of them parse and validate, and what does the form cost?
+
+    python benchmarks/constrained.py MODEL.gguf [--each 50] [--max-tokens 400]
+
+Forty JSON schemas, each asked for `--each` times with another seed. Prints a line for each schema, then the share of
+the decode time that choosing tokens took with the form and without it. Exits with 1 where an answer that ended by itself
+does not validate. Needs jsonschema.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from time import perf_counter
+from typing import Any
+
+import jsonschema
+
+import furet
+from furet.sample.chain import Chooser
+
+WORD = {"type": "string", "minLength": 1, "maxLength": 12}
+COUNT = {"type": "integer", "minimum": 0, "maximum": 999}
+Schema = dict[str, Any]
+
+
+def record(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def listed(items: Schema, most: int = 3, least: int = 0) -> Schema:
+    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
+
+
+SCHEMAS: list[Schema] = [
+    {"type": "boolean"},
+    {"type": "null"},
+    COUNT,
+    {"type": "integer", "minimum": -50, "maximum": -3},
+    {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10},
+    {"type": "number", "minimum": 0, "maximum": 1},
+    {"type": "integer", "multipleOf": 7, "minimum": 0, "maximum": 100},
+    WORD,
+    {"type": "string", "pattern": "^[A-Z]{3}-[0-9]{4}$"},
+    {"type": "string", "format": "date"},
+    {"type": "string", "format": "time"},
+    {"type": "string", "format": "uuid"},
+    {"type": "string", "format": "ipv4"},
+    {"enum": ["red", "green", "blue"]},
+    {"enum": [1, "two", None, True, [3], {"four": 5}]},
+    {"const": {"version": 2, "name": 'größe " \\ \n'}},
+    {"type": ["integer", "null"], "minimum": 0, "maximum": 9},
+    listed(COUNT),
+    listed(WORD, 5, 2),
+    listed(listed(COUNT, 2, 1), 2, 1),
+    {"type": "array", "prefixItems": [WORD, COUNT, {"type": "boolean"}], "items": False, "minItems": 3},
+    record(name=WORD),
+    record(name=WORD, age=COUNT),
+    record(city=WORD, country={"enum": ["FR", "DE", "IT"]}, people={"type": "integer", "minimum": 1, "maximum": 9}),
+    record(title=WORD, tags=listed(WORD), done={"type": "boolean"}),
+    record(point=record(x=COUNT, y=COUNT)),
+    record(points=listed(record(x=COUNT, y=COUNT), 3, 1)),
+    record(a=record(b=record(c=record(d=WORD)))),
+    record(kind={"const": "circle"}, radius=COUNT),
+    {"anyOf": [record(kind={"const": "circle"}, radius=COUNT), record(kind={"const": "square"}, side=COUNT)]},
+    {"anyOf": [{"type": "null"}, WORD, listed({"type": "boolean"})]},
+    {"allOf": [{"type": "integer", "minimum": 3}, {"maximum": 8}]},
+    {**record(name=WORD, nick=WORD), "required": ["name"]},
+    {**record(a=COUNT, b=COUNT, c=COUNT), "required": []},
+    {"type": "object", "patternProperties": {"^[a-c]$": COUNT}, "additionalProperties": False, "maxProperties": 3},
+    {"type": "object", "additionalProperties": COUNT, "maxProperties": 2},
+    {"$ref": "#/$defs/node", "$defs": {"node": record(value=COUNT, next={"anyOf": [{"type": "null"}, COUNT]})}},
+    {**record(left={"$ref": "#/$defs/leaf"}, right={"$ref": "#/$defs/leaf"}), "$defs": {"leaf": listed(COUNT, 2)}},
+    record(quote={"type": "string", "maxLength": 30}, lines=listed({"type": "string", "maxLength": 10}, 2)),
+    record(email={"type": "string", "pattern": "^[a-z]{2,8}@[a-z]{2,8}\\.(com|org)$"}, age=COUNT),
+]
+
+
+CHECK = jsonschema.Draft202012Validator
+
+
+class Watch:
+    """Adds up the time that choosing takes."""
+
+    seconds = 0.0
+    calls = 0
+
+    def __init__(self) -> None:
+        choose = Chooser.choose
+
+        def timed(self: Chooser, *arguments: Any) -> int:
+            began = perf_counter()
+            try:
+                return choose(self, *arguments)
+            finally:
+                Watch.seconds += perf_counter() - began
+                Watch.calls += 1
+
+        Chooser.choose = timed  # type: ignore[method-assign]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--each", type=int, default=50)
+    parser.add_argument("--max-tokens", type=int, default=400)
+    wanted = parser.parse_args()
+    model = furet.load(wanted.model, context=1024)
+    began = perf_counter()
+    model.generate("x", regex="a")
+    print(f"tables that all forms share: {perf_counter() - began:.2f} s")
+    Watch()
+    failed = cut = 0
+    for number, schema in enumerate(SCHEMAS):
+        good = 0
+        for seed in range(wanted.each):
+            chat = model.chat()
+            stream = chat.say(
+                f"Give an example of this JSON schema: {json.dumps(schema)}",
+                seed=seed,
+                json_schema=schema,
+                max_tokens=wanted.max_tokens,
+            )
+            for _ in stream:
+                pass
+            out = stream.completion
+            if out.finish_reason != "stop":
+                cut += 1
+                continue
+            try:
+                CHECK(schema, format_checker=CHECK.FORMAT_CHECKER).validate(json.loads(out.text))
+                good += 1
+            except (ValueError, jsonschema.ValidationError) as error:
+                failed += 1
+                print(f"schema {number}, seed {seed}: {out.text!r}: {error}")
+        print(f"schema {number}: {good} of {wanted.each} validate, such as {out.text[:60]!r}", flush=True)
+    print(f"{wanted.each * len(SCHEMAS)} answers, {failed} wrong, {cut} cut at {wanted.max_tokens} tokens")
+    per_token(model)
+    sys.exit(1 if failed else 0)
+
+
+def per_token(model: furet.Model) -> None:
+    """The cost of a token's choice with a form and without, beside the decode itself."""
+    for name, form in (("without a form", {}), ("with a schema", {"json_schema": listed(WORD, 40, 40)})):
+        Watch.seconds, Watch.calls = 0.0, 0
+        out = model.generate("A list of words: ", max_tokens=200, seed=1, ignore_eos=True, **form)  # type: ignore[arg-type]
+        each, decode = Watch.seconds / Watch.calls, out.timings.decode_seconds / out.timings.decode_tokens
+        print(f"{name}: choosing {each * 1e3:.3f} ms a token, {each / decode:.1%} of {decode * 1e3:.2f} ms of decode")
+
+
+if __name__ == "__main__":
+    main()
