@@ -3,8 +3,8 @@
     python benchmarks/constrained.py MODEL.gguf [--each 50] [--max-tokens 400]
 
 Forty JSON schemas, each asked for `--each` times with another seed. Prints a line for each schema, then the share of
-the decode time that choosing tokens took with the form and without it. Exits with 1 where an answer that ended by itself
-does not validate. Needs jsonschema.
+the decode time that choosing tokens took with the form and without it. Exits with 1 where an answer that ended by
+itself does not validate. Needs jsonschema.
 """
 
 from __future__ import annotations
