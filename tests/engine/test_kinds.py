@@ -10,6 +10,7 @@ import pytest
 from parity.checkpoint import cases, save, stored
 
 import furet
+from furet.engine.ahead import MOST, Pace
 from furet.errors import BadRequest, ContextOverflow
 
 BACKENDS: list[Literal["reference", "native"]] = ["reference", "native"]
@@ -100,3 +101,15 @@ def test_a_state_begins_again_when_the_prompt_is_another(tmp_path: Path, name: s
     with load(name, tmp_path, backend, context=128) as model:
         assert model.generate(other, max_tokens=5, temperature=0, ignore_eos=True).tokens == answers[1]
     assert answers[0] != answers[1]
+
+
+@pytest.mark.parametrize("name", ["mamba", "rwkv4", "t5"])
+def test_guessing_ahead_leaves_states_alone_and_answers_as_they_are(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pace, "count", lambda self: MOST)
+    options = {"max_tokens": 40, "temperature": 0, "ignore_eos": True}
+    with load(name, tmp_path, context=128) as model:
+        ahead, plain = (model.generate([5, 6, 7] * 8, speculate=wanted, **options) for wanted in (True, False))
+    assert ahead.tokens == plain.tokens
+    assert name == "t5" or ahead.timings.guessed_tokens == 0

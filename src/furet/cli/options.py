@@ -29,6 +29,13 @@ NoRepack = Annotated[
         "the order in which they are read fastest",
     ),
 ]
+NoSpeculate = Annotated[
+    bool,
+    Option(
+        "--no-speculate",
+        help="do not guess tokens that repeat the text; guesses are verified, and change nothing but the time",
+    ),
+]
 KvType = Annotated[
     Literal["f16", "q8_0", "q4_0"],
     Option("--kv", "--cache-type", help="keep keys and values as f16, the default, q8_0 (half the memory) or q4_0"),

@@ -35,6 +35,7 @@ def run(
     logprobs: Annotated[
         int | None, Option("--logprobs", help="with --json: also so many of the likeliest alternatives")
     ] = None,
+    no_speculate: options.NoSpeculate = False,
     threads: options.Threads = None,
     context: options.Context = None,
     memory: options.Memory = None,
@@ -66,7 +67,7 @@ def run(
     if not text:
         raise BadRequest("the prompt is empty", "give at least a word to continue")
     settings = sampling_settings(sampling) | form_settings(form) | options.given(
-        stop=stop, logprobs=0 if json and logprobs is None else logprobs
+        stop=stop, logprobs=0 if json and logprobs is None else logprobs, speculate=not no_speculate
     )
     with load(
         options.model_file(model),

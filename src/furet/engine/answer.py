@@ -30,7 +30,8 @@ class Timings:
 
     prefill_tokens  of the prompt that were computed, in prefill_seconds, up to the logits of the first token
     cached_tokens   of the prompt that were held already
-    decode_tokens   computed one at a time, in decode_seconds; the last token of an answer never is
+    decode_tokens   computed after the prompt, in decode_seconds; the last token of an answer never is
+    guessed_tokens  of these, those that were guessed, and so computed together with the one before
     """
 
     prefill_tokens: int = 0
@@ -38,6 +39,7 @@ class Timings:
     prefill_seconds: float = 0.0
     decode_tokens: int = 0
     decode_seconds: float = 0.0
+    guessed_tokens: int = 0
 
     @property
     def prefill_rate(self) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from furet.engine.ahead import MOST, Pace
 from furet.engine.answer import Piece
 from furet.engine.leases import Lease, Leases
 from furet.engine.request import Request
@@ -17,6 +18,7 @@ from furet.engine.stream import Draft
 from furet.errors import BadRequest
 from furet.sample.chain import Chooser
 from furet.sample.logprobs import token_logprob
+from furet.sample.lookup import Lookup
 from furet.sample.stop import StopStrings
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def generate(
     """The pieces of an answer; what else there is to know about it goes into the draft."""
     request, tokens = task.request, list(task.prompt)
     stops = StopStrings(request.stops)
-    turn = _Turn(model, draft, task.progress, task.source)
+    turn = _Turn(model, draft, task.progress, task.source, request.speculate)
     try:
         if not turn.start(tokens):
             return
@@ -101,15 +103,16 @@ class _Turn:
     """A request's work on sessions: the logits that follow its tokens, and the time that they took."""
 
     def __init__(
-        self, model: Runner, draft: Draft, progress: Progress | None, source: list[int] | None
+        self, model: Runner, draft: Draft, progress: Progress | None, source: list[int] | None, speculate: bool
     ) -> None:
         self._model = model
         self._draft = draft
         self._progress = progress
         self._source = source
         self._lease: Lease | None = None
-        self._row = np.empty((1, model.vocab), dtype=np.float32)
-        self.logits: NDArray[np.float32] = self._row[0]
+        self._rows = np.empty((1 + MOST, model.vocab), dtype=np.float32)
+        self.logits: NDArray[np.float32] = self._rows[0]
+        self._guesses = _Guesses(speculate)
 
     def start(self, prompt: list[int]) -> bool:
         """Compute the prompt, or what a session does not hold of it; False when cancelled."""
@@ -120,11 +123,20 @@ class _Turn:
         if not self._wanted():
             return False
         assert self._lease is not None
-        if not self._model.leases.resume(self._lease):
+        held = self._model.leases.resume(self._lease)
+        if self._guesses.next_is(tokens[-1]):
+            self.logits = self._rows[self._guesses.right]
+            self._count_decode(0.0, guessed=1)
+            return True
+        session = self._lease.session
+        if not held or session is None:
             return self._fill(tokens, prefill=False)
-        assert self._lease.session is not None
+        session.truncate(len(tokens) - 1)  # without what was guessed wrongly
+        new = [tokens[-1], *self._guesses.make(tokens, session.room - 1)]
         began = perf_counter()
-        self._lease.session.extend(tokens[-1:], self._row)
+        session.extend(new, self._rows[: len(new)])
+        self.logits = self._rows[0]
+        self._guesses.took(perf_counter() - began)
         self._count_decode(perf_counter() - began)
         return True
 
@@ -141,6 +153,7 @@ class _Turn:
 
     def _fill(self, tokens: list[int], *, prefill: bool) -> bool:
         self.end()
+        self._guesses.forget()
         self._lease = self._model.leases.take(tokens, self._wanted)
         if self._lease is None:
             return False
@@ -148,8 +161,10 @@ class _Turn:
         held = min(self._lease.session.common(tokens), len(tokens) - 1)
         began = perf_counter()
         between = self._between(self._lease, len(tokens))
-        if not self._lease.session.fill(tokens, self._row, between, self._source):
+        self.logits = self._rows[0]
+        if not self._lease.session.fill(tokens, self._rows[:1], between, self._source):
             return False
+        self._guesses.allowed = not self._lease.session.recurrent
         took = perf_counter() - began
         if not prefill:
             self._count_decode(took)
@@ -178,10 +193,48 @@ class _Turn:
         self._model.check()
         return not self._draft.cancelled
 
-    def _count_decode(self, seconds: float) -> None:
+    def _count_decode(self, seconds: float, guessed: int = 0) -> None:
         timings = self._draft.timings
         self._draft.timings = replace(
             timings,
             decode_tokens=timings.decode_tokens + 1,
             decode_seconds=timings.decode_seconds + seconds,
+            guessed_tokens=timings.guessed_tokens + guessed,
         )
+
+
+class _Guesses:
+    """The tokens that the last step has guessed, and how many of them have come to be."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.allowed = False
+        self.right = 0
+        self._wanted = wanted
+        self._lookup = Lookup()
+        self._pace = Pace()
+        self._tokens: list[int] = []
+        self._seconds: float | None = None
+
+    def next_is(self, token: int) -> bool:
+        """Whether the next guess is this token, so that what follows it is known."""
+        if self.right < len(self._tokens) and self._tokens[self.right] == token:
+            self.right += 1
+            return True
+        return False
+
+    def make(self, tokens: list[int], most: int) -> list[int]:
+        """Guess what follows, as far as it pays; what the last guesses were worth is known by now."""
+        self.forget()
+        if self._wanted and self.allowed:
+            self._tokens = self._lookup.guess(tokens, min(self._pace.count(), most))
+        return self._tokens
+
+    def took(self, seconds: float) -> None:
+        """The step that verifies the guesses took so long."""
+        self._seconds = seconds
+
+    def forget(self) -> None:
+        """There are none any more."""
+        if self._seconds is not None:
+            self._pace.note(len(self._tokens), self.right, self._seconds)
+        self._tokens, self._seconds, self.right = [], None, 0

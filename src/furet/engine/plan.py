@@ -12,6 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from furet.engine.ahead import MOST
 from furet.engine.memory import Budget, budget, readable
 from furet.engine.overhead import runtime_bytes, tokenizer_bytes
 from furet.engine.steps import LONGEST, StepSizes, step_sizes
@@ -224,8 +225,8 @@ def _rows(header: Header, model: Family, wanted: Settings) -> dict[str, int]:
     assert wanted.context is not None
     sizes = step_sizes(model.kind, wanted.chunk, wanted.context)
     need = _needs(model, wanted, sizes)
-    # Generation holds one row of logits; `Model.logits` writes them into its caller's array.
-    logits = need.logits if model.kind == "encoder" else need.logits // sizes.rows
+    # Generation holds a row for each guess, its own and a copy to sample from; `Model.logits` writes into its caller's.
+    logits = need.logits if model.kind == "encoder" else need.logits // sizes.rows * (2 + MOST)
     rows = {
         "weights": need.weights - need.looked_up + need.copies,
         "KV cache": need.cache,

@@ -54,6 +54,7 @@ class Options(TypedDict, total=False):
     stop: str | Sequence[str]
     logprobs: int | None
     ignore_eos: bool
+    speculate: bool
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Request(Sampling):
     stop        texts that end the answer and are left out of it
     logprobs    give log-probabilities, and of so many alternatives for each token; None: none
     ignore_eos  go on after tokens that end an answer
+    speculate   guess tokens that repeat the text, as far as that pays; the answer stays the same
     json_schema the answer is JSON of this schema, an object or its text; {} admits all JSON
     regex       the answer matches this from its beginning to its end
     choices     the answer is one of these texts
@@ -75,6 +77,7 @@ class Request(Sampling):
     stop: str | Sequence[str] = ()
     logprobs: int | None = None
     ignore_eos: bool = False
+    speculate: bool = True
     json_schema: object = None
     regex: str | None = None
     choices: Sequence[str] | None = None

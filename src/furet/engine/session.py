@@ -20,6 +20,7 @@ class Session:
     def __init__(self, backend: Backend, steps: Lock, capacity: int) -> None:
         self._backend = backend
         self._steps = steps  # a backend runs one step at a time
+        self._capacity = capacity
         self._cache: Cache = backend.new_cache(capacity)
         self._tokens: list[int] = []
         self._source: list[int] | None = None  # what its encoder has read
@@ -28,6 +29,16 @@ class Session:
     def tokens(self) -> list[int]:
         """The tokens held."""
         return self._tokens[: self._cache.length]
+
+    @property
+    def room(self) -> int:
+        """Tokens that one step may append with the logits of each."""
+        return min(self._backend.max_rows, self._capacity - self._cache.length)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether tokens can only be forgotten all together."""
+        return self._cache.recurrent
 
     def common(self, tokens: Sequence[int]) -> int:
         """How many tokens from the first on are the same here."""
