@@ -3,8 +3,8 @@
     python benchmarks/speculation.py MODEL.gguf [--threads 2] [--prompts 100] [--max-tokens 100]
 
 Prompts are parts of benchmarks/text.txt, every second one to be repeated word by word, the others to be gone on with.
-Each is answered at temperature 0 with guesses and without, by turns; the medians of the ratios are printed. Exits with 1
-where an answer differs.
+Each is answered at temperature 0 with guesses and without, by turns; the medians of the ratios are printed. Exits with
+1 where an answer differs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def main() -> None:
             gains[kind].append(plain.timings.decode_seconds / ahead.timings.decode_seconds)
             guessed[kind] += ahead.timings.guessed_tokens
     for kind, name in enumerate(("repeated", "gone on with")):
-        print(f"{name}: {median(gains[kind]):.2f} times as fast (median of {len(gains[kind])}), {guessed[kind]} guessed")
+        gain, count = median(gains[kind]), len(gains[kind])
+        print(f"{name}: {gain:.2f} times as fast (median of {count}), {guessed[kind]} tokens guessed")
     print(f"{wanted.prompts} answers, {different} differ")
     sys.exit(1 if different else 0)
 
