@@ -78,6 +78,12 @@ def test_the_form_of_an_answer(furet: Furet, model: Path, tmp_path: Path) -> Non
         assert result.code == 2 and not result.out and "Traceback" not in result.err
 
 
+def test_guesses_change_nothing_but_the_time(furet: Furet, model: Path) -> None:
+    options = ("run", model, "abcabcabc", "-n", 40, "--temp", 0, "--regex", "(abc){20}", "--stats")
+    ahead, plain = furet(*options), furet(*options, "--no-speculate")
+    assert ahead.out == plain.out and "guessed" not in plain.err
+
+
 def test_the_order_of_the_chain_is_shown(furet: Furet) -> None:
     assert furet("run", "none", "--chain", "help").out.startswith("penalties,dry,top_n_sigma,top_k,")
 

@@ -8,6 +8,7 @@ import time
 from threading import Thread
 
 import jsonschema
+import numpy as np
 import pytest
 import tiny
 
@@ -59,6 +60,14 @@ def test_a_regex_choices_and_grammars(model):
         for grammar in (gbnf, lark):
             text = model.generate("x", grammar=grammar, logit_bias={44: 9, 62: 9}, **options).text
             assert re.fullmatch(r'<(([x-z]+|"q"),){2}([x-z]+|"q")>', text) or len(text) >= 100
+
+
+def test_a_form_that_leaves_few_tokens_does_not_order_the_others(model, monkeypatch):
+    sizes: list[int] = []
+    argsort = np.argsort
+    monkeypatch.setattr(np, "argsort", lambda keys, **options: sizes.append(len(keys)) or argsort(keys, **options))
+    model.generate("x", regex="[a-f]{9}", seed=1)
+    assert sizes and max(sizes) <= 6
 
 
 def test_an_answer_ends_with_its_form_even_where_ends_are_ignored(model):

@@ -21,7 +21,7 @@ def logits(size: int = 5000, seed: int = 0) -> np.ndarray:
 
 
 def probabilities(row: np.ndarray, sampling: Sampling, index: int = 0) -> dict[int, float]:
-    found = Chooser(sampling, 1).candidates(row, index)
+    found = Chooser(sampling, 1).filtered(Candidates(row), index)
     return {found.id(place): share for place, share in enumerate(found.probabilities().tolist())}
 
 
@@ -82,7 +82,7 @@ CASES = {
 def test_draws_hit_tokens_as_often_as_their_probabilities_say(name: str) -> None:
     """Chi-square of 100,000 draws, at most 19 degrees of freedom; a right one exceeds 43.8 once in a thousand."""
     row, draws = logits(20), 100_000
-    found = Chooser(CASES[name], 7).candidates(row, 0)
+    found = Chooser(CASES[name], 7).filtered(Candidates(row), 0)
     shares = np.zeros(20)
     shares[[found.id(place) for place in range(len(found))]] = found.probabilities()
     # What `choose` does with a draw, for all of them at once; one by one for some.

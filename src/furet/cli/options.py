@@ -87,8 +87,9 @@ def given(**settings: object) -> dict[str, Any]:
 def speed(completion: Completion) -> str:
     """One line on what an answer took."""
     took = completion.timings
+    guessed = f" ({took.guessed_tokens} guessed)" if took.guessed_tokens else ""
     cached = f" (and {took.cached_tokens} held)" if took.cached_tokens else ""
     return (
         f"prompt {took.prefill_tokens} tokens{cached}, {took.prefill_rate:.1f} tokens/s; "
-        f"answer {len(completion.tokens)} tokens, {took.decode_rate:.1f} tokens/s; {completion.finish_reason}"
+        f"answer {len(completion.tokens)} tokens{guessed}, {took.decode_rate:.1f} tokens/s; {completion.finish_reason}"
     )

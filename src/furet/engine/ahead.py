@@ -6,6 +6,8 @@ right are tokens for nothing. Tokens are chosen from the same logits as ever, so
 
 from __future__ import annotations
 
+from furet.sample.lookup import Lookup
+
 MOST = 7  # tokens that are guessed at a time
 FIRST = 3
 PAUSE, LONGEST_PAUSE = 16, 1024  # tokens without a guess after guesses that did not pay
@@ -45,3 +47,40 @@ class Pace:
             self._count, self._pause = min(2 * self._count + 1, MOST), PAUSE
         else:
             self._count = max(1, right)
+
+
+class Guesses:
+    """The tokens that the last step has guessed, and how many of them have come to be."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.allowed = False
+        self.right = 0
+        self._wanted = wanted
+        self._lookup = Lookup()
+        self._pace = Pace()
+        self._tokens: list[int] = []
+        self._seconds: float | None = None
+
+    def next_is(self, token: int) -> bool:
+        """Whether the next guess is this token, so that what follows it is known."""
+        if self.right < len(self._tokens) and self._tokens[self.right] == token:
+            self.right += 1
+            return True
+        return False
+
+    def make(self, tokens: list[int], most: int) -> list[int]:
+        """Guess what follows, as far as it pays; what the last guesses were worth is known by now."""
+        self.forget()
+        if self._wanted and self.allowed:
+            self._tokens = self._lookup.guess(tokens, min(self._pace.count(), most))
+        return self._tokens
+
+    def took(self, seconds: float) -> None:
+        """The step that verifies the guesses took so long."""
+        self._seconds = seconds
+
+    def forget(self) -> None:
+        """There are none any more."""
+        if self._seconds is not None:
+            self._pace.note(len(self._tokens), self.right, self._seconds)
+        self._tokens, self._seconds, self.right = [], None, 0

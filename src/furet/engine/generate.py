@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from furet.engine.ahead import MOST, Pace
+from furet.engine.ahead import MOST, Guesses
 from furet.engine.answer import Piece
 from furet.engine.leases import Lease, Leases
 from furet.engine.request import Request
@@ -18,7 +18,6 @@ from furet.engine.stream import Draft
 from furet.errors import BadRequest
 from furet.sample.chain import Chooser
 from furet.sample.logprobs import token_logprob
-from furet.sample.lookup import Lookup
 from furet.sample.stop import StopStrings
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ class _Turn:
         self._lease: Lease | None = None
         self._rows = np.empty((1 + MOST, model.vocab), dtype=np.float32)
         self.logits: NDArray[np.float32] = self._rows[0]
-        self._guesses = _Guesses(speculate)
+        self._guesses = Guesses(speculate)
 
     def start(self, prompt: list[int]) -> bool:
         """Compute the prompt, or what a session does not hold of it; False when cancelled."""
@@ -201,40 +200,3 @@ class _Turn:
             decode_seconds=timings.decode_seconds + seconds,
             guessed_tokens=timings.guessed_tokens + guessed,
         )
-
-
-class _Guesses:
-    """The tokens that the last step has guessed, and how many of them have come to be."""
-
-    def __init__(self, wanted: bool) -> None:
-        self.allowed = False
-        self.right = 0
-        self._wanted = wanted
-        self._lookup = Lookup()
-        self._pace = Pace()
-        self._tokens: list[int] = []
-        self._seconds: float | None = None
-
-    def next_is(self, token: int) -> bool:
-        """Whether the next guess is this token, so that what follows it is known."""
-        if self.right < len(self._tokens) and self._tokens[self.right] == token:
-            self.right += 1
-            return True
-        return False
-
-    def make(self, tokens: list[int], most: int) -> list[int]:
-        """Guess what follows, as far as it pays; what the last guesses were worth is known by now."""
-        self.forget()
-        if self._wanted and self.allowed:
-            self._tokens = self._lookup.guess(tokens, min(self._pace.count(), most))
-        return self._tokens
-
-    def took(self, seconds: float) -> None:
-        """The step that verifies the guesses took so long."""
-        self._seconds = seconds
-
-    def forget(self) -> None:
-        """There are none any more."""
-        if self._seconds is not None:
-            self._pace.note(len(self._tokens), self.right, self._seconds)
-        self._tokens, self._seconds, self.right = [], None, 0

@@ -71,25 +71,27 @@ class Chooser:
         tokens  prompt and answer up to here
         """
         row = self._changed(logits, tokens) if self._changes else logits
-        token = int(np.argmax(row)) if self._sampling.temperature == 0 else self._drawn(row, index)
+        found = Candidates(row) if self._guide is None else self._guide.admitted(row)
+        greedy = self._sampling.temperature == 0
+        token = found.id(int(np.argmax(found.logits))) if greedy else self._drawn(found, index)
         if self._guide is not None:
             self._guide.accept(token)
         return token
 
-    def candidates(self, row: Logits, index: int) -> Candidates:
-        """The tokens that a draw may hit, with logits whose softmax are their probabilities."""
-        s, found = self._sampling, Candidates(row)
+    def filtered(self, found: Candidates, index: int) -> Candidates:
+        """Of these tokens those that a draw may hit, with logits whose softmax are their probabilities."""
+        s = self._sampling
         if s.mirostat:
             found = self._scaled(found)
             if s.mirostat == 1:
-                return mirostat.cut_by_law(found, self._limit, len(row))
+                return mirostat.cut_by_law(found, self._limit, len(found))
             return mirostat.cut_by_surprise(found, self._limit)
         for name in s.chain:
-            found = self._filtered(name, found, index)
+            found = self._step(name, found, index)
         return found
 
-    def _drawn(self, row: Logits, index: int) -> int:
-        candidates = self.candidates(row, index)
+    def _drawn(self, found: Candidates, index: int) -> int:
+        candidates = self.filtered(found, index)
         shares = candidates.shares()
         edges = running(shares)
         hit = int(np.searchsorted(edges, uniform(self._seed, index) * edges[-1], side="right"))
@@ -99,7 +101,7 @@ class Chooser:
             self._limit = mirostat.moved(self._limit, float(shares[place] / edges[-1]), tau, eta)
         return candidates.id(place)
 
-    def _filtered(self, name: str, found: Candidates, index: int) -> Candidates:
+    def _step(self, name: str, found: Candidates, index: int) -> Candidates:
         s = self._sampling
         if name == "temperature":
             return self._scaled(found)
@@ -124,7 +126,7 @@ class Chooser:
         return s.repeat_last_n != 0 and (s.repetition != 1 or s.frequency_penalty != 0 or s.presence_penalty != 0)
 
     def _changed(self, logits: Logits, tokens: Sequence[int]) -> Logits:
-        """A copy of the logits after biases, penalties and what the form forbids."""
+        """A copy of the logits after biases and penalties."""
         if self._row is None:
             self._row = np.empty_like(logits)  # kept: new memory of this size costs more than the copy
         row = self._row
@@ -135,8 +137,6 @@ class Chooser:
                 self._penalise(row, tokens)
             if name == "dry" and self._sampling.dry_multiplier > 0:
                 self._penalise_repeats(row, tokens)
-        if self._guide is not None:
-            self._guide.restrict(row)
         return row
 
     def _penalise(self, row: Logits, tokens: Sequence[int]) -> None:

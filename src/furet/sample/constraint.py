@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from furet.errors import BadRequest
+from furet.sample.candidates import Candidates
 from furet.sample.schema import blamed, schema_grammar
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
+FEW = 8  # a form that forbids all but one token in so many leaves few
 MAX_GRAMMAR = 64 << 10  # characters
 MAX_REGEX = 8 << 10
 MAX_CHOICES = 1024
@@ -96,12 +98,15 @@ class Guide:
         """Whether nothing but the end may follow."""
         return bool(self._matcher.is_stopped())
 
-    def restrict(self, logits: NDArray[np.float32]) -> None:
-        """Forbid what may not follow, in place. [V]"""
+    def admitted(self, logits: NDArray[np.float32]) -> Candidates:
+        """The tokens that may follow; the logits of others may be overwritten. [V]"""
         self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
         self._check()
-        allowed = np.unpackbits(self._bits.view(np.uint8), count=len(logits), bitorder="little")
-        np.copyto(logits, -np.inf, where=allowed == 0)
+        allowed = np.unpackbits(self._bits.view(np.uint8), count=len(logits), bitorder="little").view(bool)
+        if np.count_nonzero(allowed) < len(logits) // FEW:
+            return Candidates(logits).take(np.flatnonzero(allowed))
+        np.copyto(logits, -np.inf, where=~allowed)  # where most may follow, this is less than gathering them
+        return Candidates(logits)
 
     def accept(self, token: int) -> None:
         """The token that was chosen."""
