@@ -88,7 +88,7 @@ def test_draws_hit_tokens_as_often_as_their_probabilities_say(name: str) -> None
     # What `choose` does with a draw, for all of them at once; one by one for some.
     edges = np.cumsum(found.probabilities())
     values = np.array([uniform(7, n) for n in range(draws)])
-    places = np.minimum(np.searchsorted(edges, values * edges[-1], side="right"), len(found) - 1)
+    places = np.searchsorted(edges, values * edges[-1], side="right")
     hits = [found.id(place) for place in places.tolist()]
     chooser = Chooser(CASES[name], 7)
     assert hits[:2000] == [chooser.choose(row, [], n) for n in range(2000)]
@@ -182,6 +182,8 @@ def test_the_largest_draw_hits_the_last_candidate(monkeypatch: pytest.MonkeyPatc
     row = logits(300)
     monkeypatch.setattr("furet.sample.chain.uniform", lambda seed, index: 1 - 2**-53)
     assert Chooser(replace(PLAIN, top_k=299), 0).choose(row, [], 0) == reference.ordered(row)[0][298]
+    row[290:] = -np.inf
+    assert np.isfinite(row[Chooser(PLAIN, 0).choose(row, [], 0)])
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ class Chooser:
         shares = candidates.shares()
         edges = running(shares)
         hit = int(np.searchsorted(edges, uniform(self._seed, index) * edges[-1], side="right"))
-        place = min(hit, len(candidates) - 1)  # the draw times the sum may round up to the sum
+        # The draw times the sum may round up to the sum: then it is the last that has a share.
+        place = min(hit, int(np.searchsorted(edges, edges[-1])))
         if self._sampling.mirostat:
             tau, eta = float(self._sampling.mirostat_tau), float(self._sampling.mirostat_eta)
             self._limit = mirostat.moved(self._limit, float(shares[place] / edges[-1]), tau, eta)
