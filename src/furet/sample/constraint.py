@@ -67,7 +67,10 @@ class Guides:
             failed, messages = LLMatcher.validate_grammar_with_warnings(grammar, tokenizer)
             return "; ".join(messages) if failed or messages else ""
 
-        grammar = _grammar(kind, form)
+        try:
+            grammar = _grammar(kind, form)
+        except ValueError as error:  # such as half a surrogate pair
+            raise BadRequest(f"{kind}: {error}"[:300]) from None
         if message := fails(grammar):
             at = f" at {blamed(form, fails):.200}" if kind == "json_schema" else ""
             raise BadRequest(f"{kind}: cannot be honoured{at}: {' '.join(message.split()):.300}")

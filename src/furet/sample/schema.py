@@ -74,7 +74,9 @@ def _parsed(schema: object) -> Any:
         text = schema if isinstance(schema, str) else json.dumps(schema, allow_nan=False)
         if len(text) > MAX_TEXT:
             raise BadRequest(f"json_schema: {len(text)} characters, wanted at most {MAX_TEXT}", "split it")
-        return json.loads(text, parse_constant=_refuse)
+        parsed = json.loads(text, parse_constant=_refuse)
+        json.dumps(parsed, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no character
+        return parsed
     except RecursionError:
         raise BadRequest(f"json_schema: nested too deeply, wanted at most {MAX_DEPTH} levels") from None
     except (TypeError, ValueError) as error:
