@@ -132,7 +132,8 @@ class Chooser:
             self._row = np.empty_like(logits)  # kept: new memory of this size costs more than the copy
         row = self._row
         np.copyto(row, logits)
-        add_biases(row, self._sampling.logit_bias)
+        if self._sampling.logit_bias:
+            add_biases(row, self._sampling.logit_bias)
         for name in self._sampling.chain:
             if name == "penalties" and self._penalises:
                 self._penalise(row, tokens)
