@@ -118,9 +118,16 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(capsys: pytest.CaptureFixtu
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_second_ctrl_c_interrupts() -> None:
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """Python's own handler: in the background of a shell, where tests may run, Ctrl-C is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_ctrl_c_interrupts(usual_ctrl_c: None) -> None:
     with pytest.raises(KeyboardInterrupt), chat_file.ctrl_c(lambda: None):
-        # To this thread: sent to the process, another thread may get the first, and both arrive as one.
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
