@@ -77,7 +77,8 @@ def test_an_answer_ends_with_its_form_even_where_ends_are_ignored(model):
 
 
 def test_stop_strings_and_limits_still_hold(model):
-    assert model.generate("x", regex="abc", stop="b").text == "a"
+    out = model.generate("x", regex="abc", stop=["z", "b"])
+    assert (out.text, out.stop) == ("a", "b") and model.generate("x", regex="abc", stop="z").stop is None
     out = model.generate("x", regex="a{50}", max_tokens=7)
     assert (out.text, out.finish_reason) == ("aaaaaaa", "length")
 

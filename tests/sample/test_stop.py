@@ -37,6 +37,7 @@ def test_the_text_shown_does_not_depend_on_the_pieces(text, stops, shown):
         strings = StopStrings(stops)
         assert "".join(map(strings.push, pieces)) + strings.flush() == shown
         assert strings.found == (shown != text)
+        assert strings.stop in ([*stops] if strings.found else [None])
 
 
 def test_only_what_may_become_a_stop_string_is_held_back():
@@ -49,3 +50,8 @@ def test_nothing_is_shown_after_a_stop_string():
     strings = StopStrings(["."])
     assert [strings.push(piece) for piece in ("a.b", "c")] == ["a", ""]
     assert strings.flush() == ""
+
+
+def test_the_string_that_was_complete_first_is_named():
+    strings = StopStrings(["three", "two", "wo"])
+    assert strings.push("one two three") == "one " and strings.stop == "two"

@@ -62,6 +62,7 @@ class Completion:
     finish_reason   stop: the model or a stop string ended it; length: max_tokens or the context did
     prompt_tokens   how many the prompt has
     seed            the one that was used: with it, the same answer again
+    stop            the stop string that ended it, if one did
     """
 
     text: str
@@ -71,3 +72,4 @@ class Completion:
     prompt_tokens: int
     seed: int
     timings: Timings
+    stop: str | None = None

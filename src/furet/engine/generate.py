@@ -83,6 +83,7 @@ def generate(
                 text += stops.push(detokenizer.flush())
             if stops.found or complete or index + 1 == task.limit:
                 draft.finish_reason = "stop" if stops.found or complete else "length"
+                draft.stop = stops.stop
                 turn.end()
                 yield draft.add(Piece(text + stops.flush(), token, logprob))
                 return

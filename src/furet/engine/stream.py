@@ -20,6 +20,7 @@ class Draft:
         self.logprobs: list[TokenLogprob] | None = [] if logprobs else None
         self.timings = Timings()
         self.finish_reason: FinishReason = "cancelled"  # until it is something better
+        self.stop: str | None = None
         self.cancelled = False  # set by any thread, read between steps
         self.ended = False
 
@@ -42,6 +43,7 @@ class Draft:
             prompt_tokens=self.prompt_tokens,
             seed=self.seed,
             timings=self.timings,
+            stop=self.stop,
         )
 
 

@@ -15,7 +15,12 @@ class StopStrings:
         assert all(strings), "an empty stop string stops everything"
         self._strings = tuple(strings)
         self._held = ""
-        self.found = False
+        self.stop: str | None = None  # the one that was found
+
+    @property
+    def found(self) -> bool:
+        """Whether the text ends here."""
+        return self.stop is not None
 
     def push(self, text: str) -> str:
         """Add a piece; returns what may be shown now. When `found` turns true, that was the last."""
@@ -23,10 +28,11 @@ class StopStrings:
             return "" if self.found else text
         text = self._held + text
         # The first to be complete wins, so that the answer does not depend on where the pieces were cut.
-        found = [(at + len(string), at) for string in self._strings if (at := text.find(string)) >= 0]
+        found = [(at + len(string), at, string) for string in self._strings if (at := text.find(string)) >= 0]
         if found:
-            self.found, self._held = True, ""
-            return text[: min(found)[1]]
+            _, at, self.stop = min(found)
+            self._held = ""
+            return text[:at]
         keep = max(_overlap(text, string) for string in self._strings)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
