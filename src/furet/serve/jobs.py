@@ -70,9 +70,10 @@ class Tokenize:
 
 @dataclass(frozen=True)
 class Detokenize:
-    """The text of tokens: {"text": str}."""
+    """The text of tokens: {"text": str}; with `bytes` also {"bytes": [[int]]}, those of each token alone."""
 
     tokens: Sequence[int]
+    bytes: bool = False
 
 
 @dataclass(frozen=True)
