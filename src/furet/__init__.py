@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from furet.engine.plan import plan as plan
     from furet.engine.stream import Stream as Stream
     from furet.errors import BadRequest as BadRequest
+    from furet.errors import Busy as Busy
     from furet.errors import ContextOverflow as ContextOverflow
     from furet.errors import DoesNotFit as DoesNotFit
     from furet.errors import DownloadFailed as DownloadFailed
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from furet.errors import ModelFileError as ModelFileError
     from furet.errors import NotFound as NotFound
     from furet.errors import UnsupportedModel as UnsupportedModel
+    from furet.errors import WorkerDied as WorkerDied
 
     __version__: str
 
@@ -39,6 +41,7 @@ _HOMES = {
     "furet.engine.stream": ("Stream",),
     "furet.errors": (
         "BadRequest",
+        "Busy",
         "ContextOverflow",
         "DoesNotFit",
         "DownloadFailed",
@@ -46,6 +49,7 @@ _HOMES = {
         "ModelFileError",
         "NotFound",
         "UnsupportedModel",
+        "WorkerDied",
     ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -7,7 +7,9 @@
     ├── DownloadFailed        exit 1   the network, the disk or a checksum said no
     ├── ModelFileError        exit 4   the file is damaged, hostile or not what it claims to be
     ├── UnsupportedModel      exit 4   a sound file that this version cannot run
-    └── DoesNotFit            exit 5   more memory than the budget leaves
+    ├── DoesNotFit            exit 5   more memory than the budget leaves
+    ├── Busy                  exit 1   so much is being done already that this would have to wait too long
+    └── WorkerDied            exit 1   the process that ran the model is gone, and an answer with it
 
 A message names the file, tensor or field, what was got and what was wanted; `hint` is the next step.
 """
@@ -91,3 +93,11 @@ class DoesNotFit(FuretError):
     """More memory than the budget leaves; the message holds the figures."""
 
     exit_code = 5
+
+
+class Busy(FuretError):
+    """As many requests as may wait are waiting already, or a model is needed by others; later it may go."""
+
+
+class WorkerDied(FuretError):
+    """The process that ran a model ended by itself or was killed; the answer that it was making is lost."""
