@@ -33,7 +33,7 @@ class StopStrings:
             _, at, self.stop = min(found)
             self._held = ""
             return text[:at]
-        keep = max(_overlap(text, string) for string in self._strings)
+        keep = max(overlap(text, string) for string in self._strings)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
@@ -43,7 +43,7 @@ class StopStrings:
         return held
 
 
-def _overlap(text: str, string: str) -> int:
+def overlap(text: str, string: str) -> int:
     """Length of the longest end of the text that is a beginning of the string, short of all of it."""
     for length in range(min(len(text), len(string) - 1), 0, -1):
         if text.endswith(string[:length]):
