@@ -1,0 +1,152 @@
+"""Answers sent while they are made, and answers that nobody waits for any more.
+
+A stream begins when its first frame is there, so that what fails before has a status of its own; where the first
+frame takes long, because a long prompt is being read, it begins without. Whoever leaves ends the answer: the
+generator of the frames is closed at once. So does a reader that takes nothing for a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from furet.serve.errors import Failure, failure_of
+
+STALLED = 60.0  # seconds
+COMMENT = b": still here\n\n"
+DONE = b"data: [DONE]\n\n"
+Frames = AsyncGenerator[bytes, None]
+Value = TypeVar("Value")
+
+
+def frame(data: Any, event: str = "") -> bytes:
+    """One server-sent event, its data as JSON."""
+    name = f"event: {event}\n" if event else ""
+    return f"{name}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode("utf-8", "replace")
+
+
+async def stream(
+    request: Request,
+    frames: Frames,
+    failed: Callable[[Failure], bytes],
+    *,
+    media_type: str = "text/event-stream",
+    comment: bytes = COMMENT,
+) -> Response:
+    """The response that sends frames as they come.
+
+    failed      the frame that tells of a failure when the stream has begun
+    comment     what says that the server is alive, where there is nothing to say; b"": nothing does
+    raises      what the frames raise before the first; ClientDisconnect
+    """
+    first = asyncio.ensure_future(_next(frames))
+    gone = asyncio.ensure_future(_left(request.receive))
+    quiet = float(request.app.state.settings.keep_alive)
+    try:
+        await asyncio.wait({first, gone}, timeout=quiet, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ClientDisconnect
+        if first.done():
+            first.result()
+    except BaseException:
+        await _end(first, gone)
+        await frames.aclose()
+        raise
+    return _Stream(frames, first, gone, failed, media_type=media_type, comment=comment, quiet=quiet)
+
+
+async def whole(request: Request, work: Coroutine[Any, Any, Value]) -> Value:
+    """What the work gives, unless the client leaves before: then it is cancelled, and ClientDisconnect raised."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_left(request.receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        await _end(task, gone)
+
+
+class _Stream(StreamingResponse):
+    """A stream whose first frame has been asked for."""
+
+    def __init__(
+        self,
+        frames: Frames,
+        first: asyncio.Future[bytes | None],
+        gone: asyncio.Future[None],
+        failed: Callable[[Failure], bytes],
+        *,
+        media_type: str,
+        comment: bytes,
+        quiet: float,
+    ) -> None:
+        super().__init__(frames, headers={"x-accel-buffering": "no"}, media_type=media_type)
+        self._frames, self._first, self._gone, self._failed = frames, first, gone, failed
+        self._comment, self._quiet = comment, quiet
+        self._since = 0.0  # when the last frame was given to the connection, and whether it has been taken
+        self._taken = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        pumping = asyncio.ensure_future(self._pump(send))
+        watching = asyncio.ensure_future(self._watch(send))
+        try:
+            await asyncio.wait({pumping, watching, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            if pumping.done():
+                pumping.result()
+        finally:
+            await _end(pumping, watching, self._first, self._gone)
+            await self._frames.aclose()
+
+    async def _pump(self, send: Send) -> None:
+        """Send all frames, and the end."""
+        try:
+            frame = await self._first
+            while frame is not None:
+                await self._send(send, frame)
+                frame = await anext(self._frames, None)
+        except Exception as error:
+            await self._send(send, self._failed(failure_of(error)))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _watch(self, send: Send) -> None:
+        """Comment where there is nothing to say; returns when the reader takes nothing any more."""
+        loop = asyncio.get_running_loop()
+        self._since = loop.time()
+        while True:
+            await asyncio.sleep(self._quiet)
+            waited = loop.time() - self._since
+            if not self._taken and waited > STALLED:
+                return
+            if self._taken and waited >= self._quiet and self._comment:
+                await asyncio.wait_for(self._send(send, self._comment), STALLED)
+
+    async def _send(self, send: Send, frame: bytes) -> None:
+        self._taken, self._since = False, asyncio.get_running_loop().time()
+        await send({"type": "http.response.body", "body": frame, "more_body": True})
+        self._taken = True
+
+
+async def _next(frames: Frames) -> bytes | None:
+    return await anext(frames, None)
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel what is not done, and wait until it is."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
