@@ -1,0 +1,190 @@
+"""What Ollama's API makes of a model: answers to conversations and prompts, and vectors of texts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from furet.errors import BadRequest
+from furet.serve.jobs import AnswerChat, Continue, Describe, Embed, Job
+from furet.serve.ollama import bodies, keep, options, replies, turns
+from furet.serve.ollama.names import known_as
+from furet.serve.sse import stream, whole
+
+if TYPE_CHECKING:
+    from furet.serve.models import Models
+    from furet.serve.ollama.keep import Departures
+
+
+def router(models: Models, departures: Departures) -> APIRouter:
+    """/api/chat, /api/generate, /api/embed and /api/embeddings."""
+    routes = APIRouter(prefix="/api", tags=["ollama"])
+
+    @routes.post("/chat")
+    async def chat(body: bodies.Chat, request: Request) -> Response:
+        """The next message of a conversation; without messages, the model is loaded or unloaded."""
+        if not body.messages:
+            return await _only_load(models, departures, body, replies.chat_part)
+        return await _answer(request, models, departures, body, _chat_job(body), replies.chat_part)
+
+    @routes.post("/generate")
+    async def generate(body: bodies.Generate, request: Request) -> Response:
+        """What follows a prompt; without one, the model is loaded or unloaded."""
+        job = _generate_job(body)
+        if not body.prompt:
+            return await _only_load(models, departures, body, replies.generate_part)
+        return await _answer(request, models, departures, body, job, replies.generate_part)
+
+    @routes.post("/embed")
+    async def embed(body: bodies.Embed) -> Response:
+        """Vectors of length 1, one for each text."""
+        clock = replies.Clock()
+        vectors, tokens, clock = await _embedded(models, departures, body, body.input, bool(body.truncate), clock)
+        if body.dimensions is not None:
+            vectors = _cut(vectors, body.dimensions)
+        times = {"total_duration": clock.passed(), "load_duration": clock.loading}
+        return JSONResponse({"model": body.model, "embeddings": vectors, **times, "prompt_eval_count": tokens})
+
+    @routes.post("/embeddings")
+    async def embeddings(body: bodies.Embedding) -> Response:
+        """The vector of one text."""
+        vectors, _, _ = await _embedded(models, departures, body, [body.prompt], False, replies.Clock())
+        return JSONResponse({"embedding": vectors[0]})
+
+    return routes
+
+
+def _chat_job(body: bodies.Chat) -> AnswerChat:
+    return AnswerChat(
+        turns.conversation(body.messages),
+        tools=turns.offered(body.tools),
+        options=_options(body),
+        overflow="drop" if body.truncate else "refuse",
+    )
+
+
+def _generate_job(body: bodies.Generate) -> Job:
+    """A prompt is a conversation of one message; a raw one is continued as it is."""
+    bodies.refuse(
+        body,
+        template="the model's own template is used; `raw` uses none",
+        suffix="no model here fills in the middle",
+        context="send the conversation to /api/chat",
+        images="models of text see no images",
+    )
+    if body.raw:
+        bodies.refuse(body, system="a raw prompt has no system message", truncate="a raw prompt is never cut")
+        return Continue(body.prompt or "", _options(body))
+    system = [{"role": "system", "content": body.system}] if body.system else []
+    messages = [*system, {"role": "user", "content": body.prompt or ""}]
+    return AnswerChat(messages, options=_options(body), overflow="drop" if body.truncate else "refuse")
+
+
+def _options(body: bodies.Answering) -> dict[str, Any]:
+    """The options of an answer; raises BadRequest for what cannot be honoured."""
+    bodies.refuse(
+        body,
+        think="no model here thinks before it answers",
+        shift="an answer ends where the context does",
+    )
+    found = {**options.request_options(body.options), **options.form(body.format)}
+    if body.top_logprobs is not None and not body.logprobs:
+        raise BadRequest("top_logprobs: wanted only with logprobs")
+    if body.logprobs:
+        found["logprobs"] = body.top_logprobs or 0
+    return found
+
+
+async def _answer(
+    request: Request, models: Models, departures: Departures, body: bodies.Answering, job: Job, part: replies.Part
+) -> Response:
+    """An answer, as a stream of lines unless the client wants it whole."""
+    lines = _lines(models, departures, body, job, part)
+    if body.stream is False:
+        return JSONResponse(replies.joined(await whole(request, replies.all_of(lines)), part))
+    return await stream(request, replies.all_written(lines), replies.failed, media_type=replies.NDJSON, comment=b"")
+
+
+async def _lines(
+    models: Models, departures: Departures, body: bodies.Answering, job: Job, part: replies.Part
+) -> AsyncGenerator[replies.Line, None]:
+    """Load the model, answer, and see to it that the model stays as long as it should."""
+    model, clock = await _loaded(models, body, replies.Clock())
+    try:
+        async with aclosing(replies.lines(body.model, models, model, job, part, clock)) as lines:
+            async for line in lines:
+                yield line
+    finally:
+        await _stay(departures, model, body.keep_alive)
+
+
+async def _only_load(
+    models: Models, departures: Departures, body: bodies.Answering, part: replies.Part
+) -> Response:
+    """Load the model, or with `keep_alive` 0 unload it."""
+    model = known_as(body.model)
+    unload = body.keep_alive is not None and keep.seconds(body.keep_alive) == 0
+    clock = replies.Clock()
+    if not unload:
+        model, clock = await _loaded(models, body, clock)
+    await _stay(departures, model, body.keep_alive)
+    reason = "unload" if unload else "load"
+    line = {**replies.head(body.model), **part("", ()), "done": True, "done_reason": reason}
+    return JSONResponse({**line, "total_duration": clock.passed(), "load_duration": clock.loading})
+
+
+async def _embedded(
+    models: Models,
+    departures: Departures,
+    body: bodies.Embed | bodies.Embedding,
+    texts: list[str],
+    truncate: bool,
+    clock: replies.Clock,
+) -> tuple[list[list[float]], int, replies.Clock]:
+    """Vectors of texts, and how many tokens these have."""
+    for name in body.options or {}:
+        if name not in options.ROOM:
+            raise BadRequest(f"options.{name[:60]}: not an option of embeddings")
+    model, clock = await _loaded(models, body, clock)
+    value = await models.result(model, Embed(texts, truncate))
+    await _stay(departures, model, body.keep_alive)
+    return value["vectors"], value["tokens"], clock
+
+
+async def _loaded(
+    models: Models, body: bodies.Answering | bodies.Embed | bodies.Embedding, clock: replies.Clock
+) -> tuple[str, replies.Clock]:
+    """The name of the model, which is in memory now with the context that was asked for."""
+    model = known_as(body.model)
+    wanted = options.wanted_context(body.options)
+    if body.keep_alive is not None:
+        keep.seconds(body.keep_alive)
+    await models.load(model)
+    clock = clock.loaded()
+    if wanted is not None:
+        has = (await models.result(model, Describe()))["context"]
+        if wanted > has:
+            hint = f"start the server with --context {wanted}"
+            raise BadRequest(f"options.num_ctx: got {wanted}, the model is loaded with a context of {has}", hint)
+    return model, clock
+
+
+async def _stay(departures: Departures, model: str, keep_alive: bodies.KeepAlive | None) -> None:
+    if keep_alive is not None:
+        await departures.set(model, keep.seconds(keep_alive))
+
+
+def _cut(vectors: list[list[float]], dimensions: int) -> list[list[float]]:
+    """The first dimensions of each vector, made length 1 again."""
+    found = np.array(vectors, dtype=np.float64)
+    if found.size and dimensions > found.shape[1]:
+        raise BadRequest(f"dimensions: got {dimensions}, the model's vectors have {found.shape[1]}")
+    found = found[:, :dimensions] if found.size else found
+    lengths = np.linalg.norm(found, axis=-1, keepdims=True)
+    cut: list[list[float]] = (found / np.maximum(lengths, 1e-12)).tolist()
+    return cut
