@@ -18,7 +18,7 @@ from furet.serve.metrics import Metered, Metrics
 if TYPE_CHECKING:
     from furet.serve.models import Models
 
-APIS = ("openai",)
+APIS = ("openai", "ollama", "anthropic")
 
 
 def create_app(models: Models, settings: ServerSettings, store: Any = None, page: bool = True) -> FastAPI:
