@@ -1,0 +1,40 @@
+"""Hermes 2 Pro and 3, Qwen 2.5 and 3, and others: <tool_call>{"name": "...", "arguments": {...}}</tool_call>.
+
+Source: the chat templates of NousResearch/Hermes-3-Llama-3.1-8B and Qwen/Qwen2.5-7B-Instruct.
+"""
+
+from __future__ import annotations
+
+import json
+
+from furet.chat.tools.cursor import Steps
+from furet.chat.tools.family import Family
+from furet.chat.tools.reading import Reading
+
+OPENING, CLOSING = "<tool_call>", "</tool_call>"
+NOT_JSON = ("<function=", "<arg_key>")  # the same tag around calls in XML: Qwen3 Coder, GLM 4.5
+
+
+def _asked_by(template: str) -> bool:
+    return "tools" in template and OPENING in template and not any(mark in template for mark in NOT_JSON)
+
+
+def _read(answer: Reading) -> Steps[None]:
+    while mark := (yield from answer.text_until([OPENING])):
+        begin = answer.at
+        if (yield from answer.call()):
+            yield from answer.passes(CLOSING)
+        else:
+            yield from answer.as_text(mark, begin)
+
+
+HERMES = Family(
+    "hermes",
+    _asked_by,
+    _read,
+    head=lambda name: f'\n{{"name": {json.dumps(name)}, "arguments": ',
+    tail=f"}}\n{CLOSING}",
+    opening=OPENING,
+    between=f"\n{OPENING}",
+    marks=(OPENING, CLOSING),
+)
