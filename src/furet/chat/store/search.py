@@ -41,7 +41,7 @@ def searchable(text: str) -> str:
     return _ALONE.sub(r" \g<0> ", text)
 
 
-def search(db: sqlite3.Connection, text: str, *, chat: str | None, model: str | None, limit: int) -> tuple[Hit, ...]:
+def search(db: sqlite3.Connection, text: str, *, chat: str | None, limit: int) -> tuple[Hit, ...]:
     if not isinstance(text, str) or len(text) > MAX_QUERY:
         raise BadRequest(f"query: wanted a text of at most {MAX_QUERY} characters")
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_HITS:
@@ -51,7 +51,7 @@ def search(db: sqlite3.Connection, text: str, *, chat: str | None, model: str | 
         return ()
     query = " ".join(map(_quoted, phrases))
     key = None if chat is None else key_of(db, chat)
-    rows = [*_messages(db, query, key, model), *(() if chat else _titles(db, query, model))]
+    rows = [*_messages(db, query, key), *(() if chat else _titles(db, query))]
     now = time.time()
     found = pattern(phrases, _ALONE)
     best = heapq.nlargest(limit, ((_score(row, now), place) for place, row in enumerate(rows)))
@@ -65,8 +65,8 @@ def phrases_of(text: str) -> list[tuple[str, bool]]:
         phrase = "".join(character for character in quoted or word if character.isprintable())
         if any(unicodedata.category(character)[0] in "LN" for character in phrase):
             found.append((phrase, False))
-    # The last word is still being typed, unless something follows it.
-    if found and text.endswith(found[-1][0]) and not _ALONE.match(found[-1][0][-1]):
+    # The last word is still being typed, unless something follows it; one letter says too little.
+    if found and text.endswith(found[-1][0]) and re.search(r"[^\W_]{2}$", _ALONE.sub(" ", found[-1][0])):
         found[-1] = (found[-1][0], True)
     return found[:MAX_PHRASES]
 
@@ -78,36 +78,31 @@ def _quoted(phrase: tuple[str, bool]) -> str:
     return f'"{inside}"*' if beginning else f'"{inside}"'
 
 
-def _messages(db: sqlite3.Connection, query: str, chat: int | None, model: str | None) -> Iterator[sqlite3.Row]:
+def _messages(db: sqlite3.Connection, query: str, chat: int | None) -> Iterator[sqlite3.Row]:
     """The newest messages that match, each with its rank."""
-    conditions = ""
-    values: list[object] = []
+    joined, condition, values = "", "", (query,)  # type: str, str, tuple[object, ...]
     if chat is not None:
-        conditions += """ AND messages.chat = ? AND words.rowid BETWEEN
+        joined = "JOIN messages ON messages.key = words.rowid"
+        condition = """AND messages.chat = ? AND words.rowid BETWEEN
             (SELECT min(key) FROM messages WHERE chat = ?) AND (SELECT max(key) FROM messages WHERE chat = ?)"""
-        values += [chat, chat, chat]
-    if model is not None:
-        conditions += " AND chats.model = ?"
-        values.append(model)
-    joined = "JOIN messages ON messages.key = words.rowid JOIN chats ON chats.key = messages.chat" if values else ""
+        values = (query, chat, chat, chat)
     yield from db.execute(
-        f"""SELECT matches.rank, messages.key AS message, messages.created, chats.key AS chat
+        f"""SELECT matches.rank, messages.key AS message, messages.created, messages.chat
             FROM (SELECT words.rowid AS key, bm25(words) AS rank FROM words {joined}
-                  WHERE words MATCH ?{conditions} ORDER BY words.rowid DESC LIMIT {NEWEST}) AS matches
-            JOIN messages ON messages.key = matches.key JOIN chats ON chats.key = messages.chat""",
-        (query, *values),
+                  WHERE words MATCH ? {condition} ORDER BY words.rowid DESC LIMIT {NEWEST}) AS matches
+            JOIN messages ON messages.key = matches.key""",
+        values,
     )
 
 
-def _titles(db: sqlite3.Connection, query: str, model: str | None) -> Iterator[sqlite3.Row]:
+def _titles(db: sqlite3.Connection, query: str) -> Iterator[sqlite3.Row]:
     """The newest chats whose titles match."""
-    condition = "" if model is None else " WHERE chats.model = ?"
     yield from db.execute(
         f"""SELECT matches.rank * {TITLE_WEIGHT} AS rank, NULL AS message, chats.updated AS created, chats.key AS chat
             FROM (SELECT rowid AS key, bm25(titles) AS rank FROM titles
                   WHERE titles MATCH ? ORDER BY rowid DESC LIMIT {NEWEST}) AS matches
-            JOIN chats ON chats.key = matches.key{condition}""",
-        (query,) if model is None else (query, model),
+            JOIN chats ON chats.key = matches.key""",
+        (query,),
     )
 
 

@@ -228,24 +228,17 @@ class Store:
 
     # Search
 
-    def search(
-        self,
-        text: str,
-        *,
-        chat: str | None = None,
-        model: str | None = None,
-        limit: int = 20,
-    ) -> tuple[Hit, ...]:
+    def search(self, text: str, *, chat: str | None = None, limit: int = 20) -> tuple[Hit, ...]:
         """Messages and titles that hold all words of a text, the best and newest first.
 
-        The last word may be the beginning of one, unless white space follows it; words between double quotes stand
+        The last word may be the beginning of one, if it has two letters and no white space follows it; words between double quotes stand
         side by side. Case and accents do not count. Nothing in the text is a command.
 
-        chat    look in this chat only; model: in chats with this model only
+        chat    look in this chat only
         limit   1 to 100
         """
         with self._database.reading() as db:
-            return search.search(db, text, chat=chat, model=model, limit=limit)
+            return search.search(db, text, chat=chat, limit=limit)
 
     # Presets
 
