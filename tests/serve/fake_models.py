@@ -33,6 +33,7 @@ from furet.serve.jobs import (
     Result,
     Tokenize,
 )
+from furet.serve.pulling import PullProgress
 
 NAMES = ("fake", "fake-embed")
 TEMPLATE = "{{ messages }}"
@@ -48,6 +49,10 @@ class FakeListed:
     modified: float = 1_750_000_000.0
     path: str = "/models/fake.gguf"
 
+    @property
+    def name(self) -> str:
+        return self.alias or self.ref
+
 
 @dataclass(frozen=True)
 class FakeLoaded:
@@ -56,6 +61,7 @@ class FakeLoaded:
     name: str
     pid: int = 4242
     bytes: int = 120_000_000
+    context: int = 2048
     since: float = 1_750_000_000.0
     last_used: float = 1_750_000_100.0
     running: int = 0
@@ -136,11 +142,13 @@ class FakeModels:
         await self.load(model)
         self._loaded[model] = FakeLoaded(model, pinned=on)
 
-    async def pull(self, ref: str) -> AsyncIterator[Any]:
+    async def pull(self, ref: str) -> AsyncIterator[PullProgress]:
         """A download of three steps."""
+        if self.before is not None:
+            raise self.before
         for done in (0, 50, 100):
             await asyncio.sleep(0)
-            yield {"ref": ref, "done": done, "total": 100}
+            yield PullProgress(f"{ref}.gguf", done, 100)
 
     async def delete(self, ref: str) -> None:
         """From the disk."""
