@@ -181,16 +181,19 @@ async def start(load: wire.Load, name: str) -> Process:
     raises  FuretErrors of loading; WorkerDied when the process ends before it is done
     """
     environment = {key: value for key, value in os.environ.items() if key not in SECRETS}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "furet.serve.worker",
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        start_new_session=True,  # Ctrl-C in the terminal is the server's
-        env={**environment, "PYTHONSAFEPATH": "1"},  # no module that lies in the working folder
-    )
+    try:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "furet.serve.worker",
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            start_new_session=True,  # Ctrl-C in the terminal is the server's
+            env={**environment, "PYTHONSAFEPATH": "1"},  # no module that lies in the working folder
+        )
+    except OSError as error:
+        raise WorkerDied(f"{name}: its process could not be started: {error.strerror}") from None
     process = Process(child, name)
     try:
         process._send(load)

@@ -89,10 +89,11 @@ class Worker:
 
     async def close(self) -> None:
         """End the process, and with WorkerDied what it was doing."""
-        if self._watch is not None:
-            self._watch.cancel()
         self.failed = self.failed or WorkerDied(f"{self.name} was unloaded", "ask again, and it is loaded again")
         self._ready.set()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
         if self._process is not None:
             await self._process.close()
 

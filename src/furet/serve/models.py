@@ -1,0 +1,210 @@
+"""The models of a server, by name: what there is, what is in memory, what is asked of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from furet.engine.memory import Budget, budget
+from furet.engine.plan import CHUNK, settings
+from furet.errors import BadRequest, Busy, FuretError
+from furet.files import store
+from furet.ops.cached import CacheType
+from furet.serve import names, pulling
+from furet.serve.jobs import Job, Reply, Result
+from furet.serve.names import Listed
+from furet.serve.pulling import PullProgress
+from furet.serve.tenants import Tenant, Tenants
+
+MOST_PULLS = 4
+MOST_NAMES = 1000  # that are remembered
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory.
+
+    pid         of its process; 0 while that is being started
+    bytes       that it may take, by its plan
+    context     tokens of prompt and answer together
+    since       when it was asked for first, in seconds since 1970
+    last_used   when a request of it began or ended last
+    running     requests that are being answered
+    waiting     requests that wait for others to end, or for the model to be loaded
+    """
+
+    name: str
+    pid: int
+    bytes: int
+    context: int
+    since: float
+    last_used: float
+    running: int
+    waiting: int
+    pinned: bool
+
+
+class Models:
+    """Every model that this server may run, and those that it has in memory. Used in one asyncio loop.
+
+    memory      for all of them together; None: what the machine leaves now
+    threads, context, sequences, kv     of each, as for `furet.load`
+    keep        models that `start` loads and pins; these may also be paths
+    keep_alive  seconds without a request after which a model is unloaded; None: never
+    offline     True: download nothing
+    raises      NotFound, BadRequest
+    """
+
+    def __init__(
+        self,
+        *,
+        memory: str | int | None = None,
+        threads: int | None = None,
+        context: int | None = None,
+        sequences: int = 8,
+        kv: CacheType = "f16",
+        keep: Sequence[str] = (),
+        keep_alive: float | None = None,
+        offline: bool = False,
+    ) -> None:
+        found = budget(memory)
+        wanted = settings(context, sequences, CHUNK, threads, kv=kv)
+        self.budget = Budget(found.bytes, f"the server's budget ({found.source})")
+        self._tenants = Tenants(self.budget, wanted, keep_alive)
+        self._keep = [names.named(ref) for ref in keep]
+        self._given = {name: each for each in self._keep for name in (each.ref, each.alias) if name}
+        self._offline = offline or None
+        self._known: dict[str, Listed] = {}  # by names that were asked for; of use while they are in memory
+        self._pulls = 0
+
+    async def start(self) -> None:
+        """Load the models to keep, and pin them. Raises the FuretErrors of the first that cannot be."""
+        for model in self._keep:
+            await self.pin(model.ref, True)
+
+    async def run(self, model: str, job: Job) -> AsyncGenerator[Reply, None]:
+        """The replies to a job; the model is loaded first where it is not. Leaving the generator cancels the job.
+
+        raises  NotFound, Busy, DoesNotFit, WorkerDied, and what the job raises
+        """
+        async with self._tenants.using(await self._find(model)) as worker, aclosing(worker.run(job)) as replies:
+            async for reply in replies:
+                yield reply
+
+    async def result(self, model: str, job: Job) -> Any:
+        """The value of a job that gives one `Result`; raises as `run`."""
+        async with aclosing(self.run(model, job)) as replies:
+            async for reply in replies:
+                if isinstance(reply, Result):
+                    return reply.value
+        raise BadRequest(f"{type(job).__name__}: an answer is no single result", "read it with `run`")
+
+    def installed(self) -> list[Listed]:
+        """The models on this machine that may be asked for."""
+        found = names.installed()
+        there = {each.path for each in found}
+        return [*found, *(each for each in self._keep if each.path not in there)]
+
+    def loaded(self) -> list[Loaded]:
+        """The models in memory, and those on their way there or out."""
+        return [_loaded(tenant) for tenant in (*self._tenants.here.values(), *self._tenants.gone)]
+
+    async def load(self, model: str) -> None:
+        """Bring a model into memory. Raises as `run`."""
+        async with self._tenants.using(await self._find(model)):
+            pass
+
+    async def unload(self, model: str) -> None:
+        """Have a model leave memory, pinned or not, once its requests have ended; returns when it has."""
+        if tenant := self._tenants.here.get((await self._find(model)).path):
+            self._tenants.retire(tenant)
+            await tenant.left.wait()
+
+    async def pin(self, model: str, on: bool) -> None:
+        """Load a model and keep it in memory; or let it go when others need the room."""
+        found = await self._find(model)
+        if on:
+            async with self._tenants.using(found):
+                if tenant := self._tenants.here.get(found.path):
+                    tenant.pinned = True
+        elif tenant := self._tenants.here.get(found.path):
+            tenant.pinned = False
+            if not tenant.users:
+                self._tenants.released(tenant)
+
+    async def pull(self, ref: str) -> AsyncGenerator[PullProgress, None]:
+        """Download a model; leaving the generator stops that. Raises BadRequest, NotFound, DownloadFailed, Busy."""
+        ref = names.to_fetch(ref)
+        if self._pulls >= MOST_PULLS:
+            raise Busy(f"{self._pulls} models are being downloaded, as many as may", "wait for one of them")
+        self._pulls += 1
+        try:
+            async with aclosing(pulling.pull(ref, self._offline)) as progress:
+                async for each in progress:
+                    yield each
+        finally:
+            self._pulls -= 1
+
+    async def delete(self, ref: str) -> None:
+        """Delete a model from the store. Raises NotFound; Busy while it answers or is pinned."""
+        model = await self._find(ref)
+        if tenant := self._tenants.here.get(model.path):
+            if tenant.users or tenant.pinned:
+                raise Busy(f"{model.name} {'is answering' if tenant.users else 'is pinned'}", "stop that first")
+            await self.unload(ref)
+        await asyncio.to_thread(store.remove, model.ref)
+
+    async def plan(self, ref: str, context: int | None = None) -> dict[str, Any]:
+        """The memory that a model would take, here or on the hub. Raises as `furet.plan`."""
+        try:
+            where = (await self._find(ref)).path
+        except FuretError:
+            where = names.to_fetch(ref)
+        found = await asyncio.to_thread(self._tenants.plan, where, context)
+        return {
+            "model": ref,
+            "rows": dict(found.rows),
+            "total": found.total,
+            "budget": found.budget,
+            "budget_source": found.budget_source,
+            "fits": found.fits,
+            "kv": found.kv,
+            "context": found.context,
+            "sequences": found.sequences,
+            "largest_context": found.largest_context,
+            "trained_context": found.trained_context,
+            "notes": list(found.notes),
+        }
+
+    async def close(self) -> None:
+        """End all processes, and with WorkerDied what they were doing."""
+        await self._tenants.close()
+
+    async def _find(self, name: str) -> Listed:
+        """The model of a name; without a look at the disk while it is in memory."""
+        known = self._known.get(name)
+        if known is None or known.path not in self._tenants.here:
+            known = await asyncio.to_thread(names.find, name, self._given)
+            if len(self._known) >= MOST_NAMES:
+                self._known.clear()
+            self._known[name] = known
+        return known
+
+
+def _loaded(tenant: Tenant) -> Loaded:
+    worker = tenant.worker
+    running = worker.running if worker is not None else 0
+    return Loaded(
+        name=tenant.model.name,
+        pid=worker.pid if worker is not None else 0,
+        bytes=tenant.bytes,
+        context=tenant.context,
+        since=tenant.since,
+        last_used=tenant.used,
+        running=running,
+        waiting=max(0, tenant.users - running),
+        pinned=tenant.pinned,
+    )

@@ -1,0 +1,245 @@
+"""The models in memory, each in a process of its own, within one budget.
+
+A `Tenant` comes by being planned, waiting for its turn and for room, and having its process started. It goes by being
+retired: from then on it takes no new requests, and when the last one has ended, its process ends. Who needs room has
+those retired that have been idle the longest, then, since nobody may wait for ever, those that are busy; they finish
+first. Everything happens in one asyncio loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from time import time
+
+from furet.engine.memory import Budget, readable
+from furet.engine.plan import Plan, Settings, make_plan, require_fit
+from furet.errors import Busy, DoesNotFit
+from furet.serve.names import Listed
+from furet.serve.supervise import WAITING, Worker
+from furet.serve.wire import Load
+
+SLOTS_FOR_A_SEQUENCE = 4  # jobs that may run for each sequence: one whose reader is slow leaves its own to others
+MOST_SLOTS = 128
+MOST_LOADS = 32  # models that may wait for room
+
+
+class Tenant:
+    """A model in memory, or on its way there or out of it.
+
+    worker      its process, once that is started
+    bytes       of memory that are reserved for it
+    context     tokens of prompt and answer together
+    users       requests, running and waiting
+    pinned      whether it stays when others need room
+    since, used when it was asked for first, and when a request began or ended last, in seconds since 1970
+    left        set when its memory is free again
+    """
+
+    def __init__(self, model: Listed) -> None:
+        self.model = model
+        self.worker: Worker | None = None
+        self.bytes = 0
+        self.context = 0
+        self.users = 0
+        self.pinned = False
+        self.since = self.used = time()
+        self.left = asyncio.Event()
+        self.may_look = asyncio.Event()  # for room
+        self.loading: asyncio.Task[None]
+        self.leaving: asyncio.Task[None] | None = None
+        self.expiry: asyncio.TimerHandle | None = None
+
+
+class Tenants:
+    """Who is in memory.
+
+    budget      bytes for all
+    settings    how each is loaded
+    keep_alive  seconds without a request after which one is retired; None: never
+    here        those that take requests, by path
+    gone        those that take none any more, but memory
+    """
+
+    def __init__(self, budget: Budget, settings: Settings, keep_alive: float | None) -> None:
+        self.budget = budget
+        self.settings = settings
+        self.keep_alive = keep_alive
+        self.here: dict[str, Tenant] = {}
+        self.gone: set[Tenant] = set()
+        self._queue: deque[Tenant] = deque()  # wait for room, first come first served
+        self._closed = False
+
+    @asynccontextmanager
+    async def using(self, model: Listed) -> AsyncIterator[Worker]:
+        """The worker of a model, which is loaded where it is not, and stays until the end of the block.
+
+        raises  DoesNotFit, Busy, WorkerDied, and what loading raises
+        """
+        if self._closed:
+            raise Busy("the server is ending")
+        tenant = self.here.get(model.path)
+        if tenant is not None and tenant.worker is not None and tenant.worker.failed is not None:
+            self.retire(tenant)
+            tenant = None
+        if tenant is None:
+            tenant = self._enter(model)
+        if tenant.users >= MOST_SLOTS + WAITING:
+            raise Busy(f"{model.name}: {tenant.users} requests are running or waiting", "ask again later")
+        tenant.users += 1
+        tenant.used = time()
+        if tenant.expiry is not None:
+            tenant.expiry.cancel()
+        try:
+            await self._loaded(tenant)
+            assert tenant.worker is not None
+            yield tenant.worker
+        finally:
+            tenant.users -= 1
+            tenant.used = time()
+            if not tenant.users:
+                self.released(tenant)
+
+    def released(self, tenant: Tenant) -> None:
+        """Nobody uses it, or pins it: it may make room, go, expire, or need not be loaded any more."""
+        if tenant in self.gone or not tenant.loading.done():
+            self.retire(tenant)
+        elif tenant is self.here.get(tenant.model.path) and self.keep_alive is not None and not tenant.pinned:
+            later = asyncio.get_running_loop().call_later
+            tenant.expiry = later(self.keep_alive, self._expire, tenant)
+        self._look()
+
+    def retire(self, tenant: Tenant) -> None:
+        """No new requests from now on; when there are no old ones either, the process ends."""
+        if self.here.get(tenant.model.path) is tenant:
+            del self.here[tenant.model.path]
+        self.gone.add(tenant)
+        if not tenant.users and tenant.leaving is None:
+            tenant.leaving = asyncio.create_task(self._leave(tenant))
+
+    def plan(self, where: str, context: int | None = None) -> Plan:
+        """The plan of a model as it would be loaded; reads its header. Raises as `furet.plan`."""
+        from dataclasses import replace
+
+        from furet.engine.headers import header
+        from furet.families import read_model
+
+        wanted = self.settings if context is None else replace(self.settings, context=context)
+        with header(where) as found:
+            return make_plan(found, read_model(found, where), wanted, self.budget)
+
+    async def close(self) -> None:
+        """End all processes, and with WorkerDied what they were doing."""
+        self._closed = True
+        tenants = {*self.here.values(), *self.gone}
+        await asyncio.gather(*map(self._leave, tenants))
+        self.here.clear()
+
+    def _enter(self, model: Listed) -> Tenant:
+        tenant = self.here[model.path] = Tenant(model)
+        tenant.loading = asyncio.create_task(self._load(tenant))
+        tenant.loading.add_done_callback(lambda task: task.cancelled() or task.exception())  # perhaps nobody waits
+        return tenant
+
+    async def _loaded(self, tenant: Tenant) -> None:
+        try:
+            await asyncio.shield(tenant.loading)
+        except asyncio.CancelledError:
+            if self._closed and tenant.loading.cancelled():
+                raise Busy("the server is ending") from None
+            raise
+
+    def _expire(self, tenant: Tenant) -> None:
+        if not tenant.users and not tenant.pinned:
+            self.retire(tenant)
+
+    async def _load(self, tenant: Tenant) -> None:
+        """Plan it, wait for room, start its process."""
+        name, path, settings = tenant.model.name, tenant.model.path, self.settings
+        try:
+            plan = await asyncio.to_thread(self.plan, path)
+            require_fit(plan, name)
+            tenant.context = plan.context
+            await self._room(tenant, plan.total)
+            load = Load(
+                path,
+                threads=settings.threads,
+                memory=plan.total,
+                context=plan.context,
+                sequences=settings.sequences,
+                kv=settings.kv,
+                slots=min(MOST_SLOTS, SLOTS_FOR_A_SEQUENCE * settings.sequences),
+            )
+            worker = Worker(load, name)
+            await worker.start()
+            tenant.worker = worker
+        except BaseException:
+            if self.here.get(path) is tenant:
+                del self.here[path]
+            tenant.bytes = 0
+            tenant.left.set()
+            self._look()
+            raise
+
+    async def _leave(self, tenant: Tenant) -> None:
+        tenant.loading.cancel()
+        await asyncio.wait([tenant.loading])
+        if tenant.worker is not None:
+            await tenant.worker.close()
+        self.gone.discard(tenant)
+        tenant.left.set()
+        self._look()
+
+    async def _room(self, tenant: Tenant, wanted: int) -> None:
+        """Reserve so many bytes when it is this model's turn and there is room."""
+        if len(self._queue) >= MOST_LOADS:
+            raise Busy(f"{len(self._queue)} models wait for memory", "ask again later")
+        self._queue.append(tenant)
+        try:
+            while self._queue[0] is not tenant or not self._has_room(tenant, wanted):
+                tenant.may_look.clear()
+                await tenant.may_look.wait()
+            tenant.bytes = wanted
+        finally:
+            self._queue.remove(tenant)
+            self._look()
+
+    def _has_room(self, tenant: Tenant, wanted: int) -> bool:
+        """Whether there is room; where there is not, those go who must."""
+        leaving = sum(each.bytes for each in self.gone)
+        left = self.budget.bytes - leaving - sum(each.bytes for each in self.here.values())
+        if left >= wanted:
+            return True
+        chosen = to_retire(self.here.values(), wanted - left - leaving)
+        if left + leaving + sum(each.bytes for each in chosen) < wanted:
+            hint = "unpin or unload one of them, or give the server more memory"
+            raise DoesNotFit(self._too_much(tenant, wanted), hint)
+        for each in chosen:
+            self.retire(each)
+        return False
+
+    def _too_much(self, tenant: Tenant, wanted: int) -> str:
+        kept = [each for each in self.here.values() if each.pinned]
+        says = ", ".join(f"{each.model.name} {readable(each.bytes)}" for each in kept)
+        left = self.budget.bytes - sum(each.bytes for each in kept)
+        return (
+            f"{tenant.model.name} needs {readable(wanted)}; of {self.budget.source}, {readable(self.budget.bytes)}, "
+            f"pinned models ({says}) leave {readable(left)}"
+        )
+
+    def _look(self) -> None:
+        """There may be room for the first of those that wait."""
+        if self._queue:
+            self._queue[0].may_look.set()
+
+
+def to_retire(tenants: Iterable[Tenant], short: int) -> list[Tenant]:
+    """Those that must go for so many bytes: idle ones before busy ones, the longest unused first; never pinned ones."""
+    chosen = []
+    for each in sorted(tenants, key=lambda each: (each.users > 0, each.used)):
+        if short > 0 and each.bytes and not each.pinned:
+            chosen.append(each)
+            short -= each.bytes
+    return chosen
