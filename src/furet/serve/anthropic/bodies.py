@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from furet.serve.limits import MAX_MESSAGES, MAX_NAME, MAX_TOOLS
+from furet.serve.fields import Name, Strict
+from furet.serve.limits import MAX_MESSAGES, MAX_TOOLS
 
 MAX_BLOCKS = 1024  # of one message
 MAX_STOPS = 16
 MAX_USER = 256  # characters of metadata.user_id
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
 Id = Annotated[str, Field(min_length=1, max_length=256)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Strict(BaseModel):
-    """Fields of exactly these names and types; no number that is none."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def _as_blocks(content: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from furet.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
-    from furet.serve.models import Listed
+    from furet.serve.names import Listed
 
 MOST = 1000  # models of one page
 USUAL = 20
@@ -33,7 +33,7 @@ def models_page(found: Sequence[Listed], query: Mapping[str, str]) -> dict[str, 
         if name not in ("limit", "after_id", "before_id", "beta"):
             raise BadRequest(f"{name[:60]}: unknown parameter")
     limit = _limit(query.get("limit", str(USUAL)))
-    ids = [model_id(each) for each in found]
+    ids = [each.name for each in found]
     first, last = 0, len(ids)
     if "after_id" in query:
         first = _place(ids, query["after_id"], "after_id") + 1
@@ -45,8 +45,8 @@ def models_page(found: Sequence[Listed], query: Mapping[str, str]) -> dict[str, 
     return {
         "data": [model_info(each) for each in page],
         "has_more": more,
-        "first_id": model_id(page[0]) if page else None,
-        "last_id": model_id(page[-1]) if page else None,
+        "first_id": page[0].name if page else None,
+        "last_id": page[-1].name if page else None,
     }
 
 
@@ -60,14 +60,9 @@ def find_model(found: Sequence[Listed], name: str) -> dict[str, Any]:
 
 def model_info(listed: Listed) -> dict[str, Any]:
     """A model as this API shows it; the date is that of its download."""
-    name = model_id(listed)
     created = datetime.fromtimestamp(listed.modified, timezone.utc).isoformat(timespec="seconds")
-    return {"type": "model", "id": name, "display_name": name, "created_at": created, "lifecycle": "active"}
-
-
-def model_id(listed: Listed) -> str:
-    """What requests call a model."""
-    return listed.alias or listed.ref
+    known = {"type": "model", "id": listed.name, "display_name": listed.name}
+    return {**known, "created_at": created, "lifecycle": "active"}
 
 
 def _limit(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from furet.errors import BadRequest
-from furet.serve.jobs import AnswerChat, Continue, Describe, Embed, Job
+from furet.serve.jobs import AnswerChat, Continue, Embed, Job
 from furet.serve.ollama import bodies, keep, options, replies, turns
-from furet.serve.ollama.names import known_as
+from furet.serve.ollama.finding import find
 from furet.serve.sse import stream, whole
 
 if TYPE_CHECKING:
     from furet.serve.models import Models
     from furet.serve.ollama.keep import Departures
+Asking = bodies.Answering | bodies.Embed | bodies.Embedding
 
 
 def router(models: Models, departures: Departures) -> APIRouter:
@@ -114,25 +116,24 @@ async def _lines(
     models: Models, departures: Departures, body: bodies.Answering, job: Job, part: replies.Part
 ) -> AsyncGenerator[replies.Line, None]:
     """Load the model, answer, and see to it that the model stays as long as it should."""
-    model, clock = await _loaded(models, body, replies.Clock())
+    clock = await _loaded(models, body, replies.Clock())
     try:
-        async with aclosing(replies.lines(body.model, models, model, job, part, clock)) as lines:
+        async with aclosing(replies.lines(models, body.model, job, part, clock)) as lines:
             async for line in lines:
                 yield line
     finally:
-        await _stay(departures, model, body.keep_alive)
+        await _stay(models, departures, body)
 
 
 async def _only_load(
     models: Models, departures: Departures, body: bodies.Answering, part: replies.Part
 ) -> Response:
     """Load the model, or with `keep_alive` 0 unload it."""
-    model = known_as(body.model)
     unload = body.keep_alive is not None and keep.seconds(body.keep_alive) == 0
     clock = replies.Clock()
     if not unload:
-        model, clock = await _loaded(models, body, clock)
-    await _stay(departures, model, body.keep_alive)
+        clock = await _loaded(models, body, clock)
+    await _stay(models, departures, body)
     reason = "unload" if unload else "load"
     line = {**replies.head(body.model), **part("", ()), "done": True, "done_reason": reason}
     return JSONResponse({**line, "total_duration": clock.passed(), "load_duration": clock.loading})
@@ -150,33 +151,32 @@ async def _embedded(
     for name in body.options or {}:
         if name not in options.ROOM:
             raise BadRequest(f"options.{name[:60]}: not an option of embeddings")
-    model, clock = await _loaded(models, body, clock)
-    value = await models.result(model, Embed(texts, truncate))
-    await _stay(departures, model, body.keep_alive)
+    clock = await _loaded(models, body, clock)
+    value = await models.result(body.model, Embed(texts, truncate))
+    await _stay(models, departures, body)
     return value["vectors"], value["tokens"], clock
 
 
-async def _loaded(
-    models: Models, body: bodies.Answering | bodies.Embed | bodies.Embedding, clock: replies.Clock
-) -> tuple[str, replies.Clock]:
-    """The name of the model, which is in memory now with the context that was asked for."""
-    model = known_as(body.model)
+async def _loaded(models: Models, body: Asking, clock: replies.Clock) -> replies.Clock:
+    """Have the model in memory, with the context that was asked for."""
     wanted = options.wanted_context(body.options)
     if body.keep_alive is not None:
         keep.seconds(body.keep_alive)
-    await models.load(model)
-    clock = clock.loaded()
+    await models.load(body.model)
     if wanted is not None:
-        has = (await models.result(model, Describe()))["context"]
+        name = (await asyncio.to_thread(find, models.installed, body.model)).name
+        has = max((each.context for each in models.loaded() if each.name == name), default=wanted)
         if wanted > has:
             hint = f"start the server with --context {wanted}"
             raise BadRequest(f"options.num_ctx: got {wanted}, the model is loaded with a context of {has}", hint)
-    return model, clock
+    return clock.loaded()
 
 
-async def _stay(departures: Departures, model: str, keep_alive: bodies.KeepAlive | None) -> None:
-    if keep_alive is not None:
-        await departures.set(model, keep.seconds(keep_alive))
+async def _stay(models: Models, departures: Departures, body: Asking) -> None:
+    """See to it that the model leaves memory when the request says so."""
+    if body.keep_alive is not None:
+        name = (await asyncio.to_thread(find, models.installed, body.model)).name
+        await departures.set(name, keep.seconds(body.keep_alive))
 
 
 def _cut(vectors: list[list[float]], dimensions: int) -> list[list[float]]:

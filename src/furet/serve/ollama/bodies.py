@@ -7,24 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from furet.errors import BadRequest
-from furet.serve.limits import MAX_MESSAGES, MAX_NAME, MAX_TOOLS
+from furet.serve.fields import Name, Strict
+from furet.serve.limits import MAX_MESSAGES, MAX_TOOLS
 
 MAX_CALLS = 128  # of tools, in one message
 MAX_TEXTS = 2048  # of one request for embeddings
 MAX_ALTERNATIVES = 20  # to each token
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Alternatives = Annotated[int, Field(ge=0, le=MAX_ALTERNATIVES)]
 KeepAlive = int | float | Annotated[str, Field(max_length=64)]
-
-
-class Strict(BaseModel):
-    """Fields of exactly these names and types; no number that is none."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Function(Strict):

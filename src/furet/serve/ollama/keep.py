@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import datetime, timedelta, timezone
-from math import inf, isfinite
+from math import inf
 from time import time
 from typing import TYPE_CHECKING
 
@@ -35,20 +35,27 @@ def seconds(keep_alive: int | float | str) -> float:
 
 
 class Departures:
-    """When models are to leave memory; used inside one event loop."""
+    """When models are to leave memory; used inside one event loop. One that the operator has pinned never leaves."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._pinned: set[str] = set()  # by requests
         self._leaving: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
 
     async def set(self, model: str, stay: float) -> None:
         """Let a model that was just used leave after so many seconds without work."""
         self._forget(model)
-        await self._models.pin(model, stay == inf)
+        if stay == inf:
+            self._pinned.add(model)
+            await self._models.pin(model, True)
+            return
+        if model in self._pinned:
+            self._pinned.discard(model)
+            await self._models.pin(model, False)
         if stay == 0:
             await self._leave(model, stay)
-        elif isfinite(stay):
+        else:
             self._arm(model, stay, stay)
 
     def at(self, model: str) -> datetime:
@@ -69,7 +76,7 @@ class Departures:
         """Unload it, unless somebody has used it since; then look again."""
         self._forget(model)
         found = next((each for each in self._models.loaded() if each.name == model), None)
-        if found is None:
+        if found is None or found.pinned:
             return
         idle = time() - found.last_used
         if found.running or found.waiting:
@@ -89,6 +96,6 @@ def _parsed(text: str) -> float:
         return float(text)
     found = _DURATION.fullmatch(text)
     if not found:
-        raise BadRequest(f"keep_alive: got {text!r}, wanted seconds or a duration such as \"5m\"")
+        raise BadRequest(f"keep_alive: got {text!r}, wanted seconds or a duration such as 5m")
     length = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(found[2]))
     return -1.0 if found[1] and length else length

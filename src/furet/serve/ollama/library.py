@@ -14,14 +14,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 import furet
-from furet.errors import NotFound
 from furet.serve.errors import refusal, respond
 from furet.serve.ollama import bodies, details, replies
-from furet.serve.ollama.names import known_as
+from furet.serve.ollama.finding import find
 from furet.serve.sse import stream, whole
 
 if TYPE_CHECKING:
-    from furet.serve.models import Listed, Loaded, Models
+    from furet.serve.models import Loaded, Models
+    from furet.serve.names import Listed
     from furet.serve.ollama.keep import Departures
 
 REFUSED = {
@@ -48,14 +48,14 @@ def router(models: Models, departures: Departures) -> APIRouter:
     @routes.api_route("/api/tags", methods=["GET", "HEAD"])
     async def tags() -> Response:
         """The models on this machine."""
-        found = models.installed()
+        found = await asyncio.to_thread(models.installed)
         facts = await asyncio.to_thread(lambda: [_facts(each) for each in found])
         return JSONResponse({"models": [_listed(*pair) for pair in zip(found, facts, strict=True)]})
 
     @routes.get("/api/ps")
     async def ps() -> Response:
         """The models in memory."""
-        listed = {name: each for each in models.installed() for name in (each.ref, each.alias)}
+        listed = {each.name: each for each in await asyncio.to_thread(models.installed)}
         found = [(each, listed.get(each.name)) for each in models.loaded()]
         facts = await asyncio.to_thread(lambda: [_facts(listed) for _, listed in found])
         shown = [_running(*pair, of, departures) for pair, of in zip(found, facts, strict=True)]
@@ -64,7 +64,7 @@ def router(models: Models, departures: Departures) -> APIRouter:
     @routes.post("/api/show")
     async def show(body: bodies.Show) -> Response:
         """A model at length, from its file; it is not loaded."""
-        listed = find(models, bodies.named(body))
+        listed = await asyncio.to_thread(find, models.installed, bodies.named(body))
         card = await asyncio.to_thread(details.read_card, Path(listed.path), verbose=bool(body.verbose))
         return JSONResponse(_shown(listed, card))
 
@@ -80,7 +80,7 @@ def router(models: Models, departures: Departures) -> APIRouter:
     @routes.delete("/api/delete")
     async def delete(body: bodies.Named) -> Response:
         """Delete a model from the disk."""
-        await models.delete(known_as(bodies.named(body)))
+        await models.delete(bodies.named(body))
         return Response()
 
     for path, why in REFUSED.items():
@@ -88,20 +88,10 @@ def router(models: Models, departures: Departures) -> APIRouter:
     return routes
 
 
-def find(models: Models, name: str) -> Listed:
-    """A model on this machine; NotFound when there is none of the name."""
-    wanted = known_as(name)
-    for each in models.installed():
-        if wanted in (each.ref, each.alias):
-            return each
-    raise NotFound(f"{name!r:.80} is not on this machine", "`furet ls` lists what is here")
-
-
 def _listed(listed: Listed, facts: details.Details) -> dict[str, Any]:
-    name = listed.alias or listed.ref
     return {
-        "name": name,
-        "model": name,
+        "name": listed.name,
+        "model": listed.name,
         "modified_at": _date(listed.modified),
         "size": listed.bytes,
         "digest": _digest(listed),
@@ -117,6 +107,7 @@ def _running(loaded: Loaded, listed: Listed | None, facts: details.Details, depa
         "size_vram": 0,
         "digest": _digest(listed) if listed else "",
         "details": facts.shown(),
+        "context_length": loaded.context,
         "expires_at": departures.at(loaded.name).isoformat(),
     }
 
@@ -128,7 +119,7 @@ def _facts(listed: Listed | None) -> details.Details:
 def _shown(listed: Listed, card: details.Card) -> dict[str, Any]:
     metadata = {**card.metadata, "general.parameter_count": card.details.parameters}
     return {
-        "modelfile": f"FROM {listed.alias or listed.ref}\n",
+        "modelfile": f"FROM {listed.name}\n",
         "parameters": "",
         "template": card.template,
         "license": card.license,
@@ -149,10 +140,10 @@ def _capabilities(card: details.Card) -> list[str]:
 async def _pulled(models: Models, ref: str) -> AsyncGenerator[replies.Line, None]:
     """How a download gets on; the last line says that it is done."""
     yield {"status": "pulling manifest"}
-    async with aclosing(models.pull(known_as(ref))) as steps:
+    async with aclosing(models.pull(ref)) as steps:
         async for step in steps:
             total = {} if step.total is None else {"total": step.total}
-            yield {"status": f"pulling {step.file}", "digest": step.file, "completed": step.done, **total}
+            yield {"status": f"pulling {step.label}", "digest": step.label, "completed": step.done, **total}
     yield {"status": "success"}
 
 

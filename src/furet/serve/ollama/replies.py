@@ -55,23 +55,18 @@ def head(model: str) -> Line:
     return {"model": model, "created_at": datetime.now(timezone.utc).isoformat()}
 
 
-async def lines(
-    name: str, models: Models, model: str, job: Job, part: Part, clock: Clock
-) -> AsyncGenerator[Line, None]:
-    """The lines of an answer. A call's arguments are an object, so it is given when they are complete.
-
-    name    what the client calls the model
-    """
+async def lines(models: Models, name: str, job: Job, part: Part, clock: Clock) -> AsyncGenerator[Line, None]:
+    """The lines of an answer. A call's arguments are an object, so it is given when they are complete."""
     call: CallBegan | None = None
     arguments = ""
-    async with aclosing(models.run(model, job)) as replies:
+    async with aclosing(models.run(name, job)) as replies:
         async for reply in replies:
             if call and not isinstance(reply, CallArguments):
                 yield {**head(name), **part(*_called(call, arguments)), "done": False}
                 call, arguments = None, ""
             match reply:
                 case Text(text=text) if text or reply.logprobs:
-                    logprobs = {"logprobs": await spelled(models, model, reply.logprobs)} if reply.logprobs else {}
+                    logprobs = {"logprobs": await spelled(models, name, reply.logprobs)} if reply.logprobs else {}
                     yield {**head(name), **part(text, ()), "done": False, **logprobs}
                 case CallBegan():
                     call = reply
