@@ -15,7 +15,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from furet.chat.events import Began, CallArguments, CallBegan, Ended, Event, Text
@@ -33,40 +32,22 @@ from furet.serve.jobs import (
     Result,
     Tokenize,
 )
+from furet.serve.models import Loaded
+from furet.serve.names import Listed
 from furet.serve.pulling import PullProgress
 
 NAMES = ("fake", "fake-embed")
 TEMPLATE = "{{ messages }}"
 
 
-@dataclass(frozen=True)
-class FakeListed:
+def listed(ref: str, alias: str | None = None) -> Listed:
     """A model on this machine."""
-
-    ref: str
-    alias: str | None = None
-    bytes: int = 98_000_000
-    modified: float = 1_750_000_000.0
-    path: str = "/models/fake.gguf"
-
-    @property
-    def name(self) -> str:
-        return self.alias or self.ref
+    return Listed(ref, alias, 98_000_000, 1_750_000_000.0, "/models/fake.gguf")
 
 
-@dataclass(frozen=True)
-class FakeLoaded:
+def loaded(name: str, pinned: bool = False) -> Loaded:
     """A model in memory."""
-
-    name: str
-    pid: int = 4242
-    bytes: int = 120_000_000
-    context: int = 2048
-    since: float = 1_750_000_000.0
-    last_used: float = 1_750_000_100.0
-    running: int = 0
-    waiting: int = 0
-    pinned: bool = False
+    return Loaded(name, 4242, 120_000_000, 2048, 1_750_000_000.0, 1_750_000_100.0, 0, 0, pinned)
 
 
 class FakeModels:
@@ -81,7 +62,7 @@ class FakeModels:
         self.running = 0
         self.closed = 0
         self.deleted: list[str] = []
-        self._loaded: dict[str, FakeLoaded] = {}
+        self._loaded: dict[str, Loaded] = {}
         self._words: list[str] = []
 
     async def run(self, model: str, job: Job) -> AsyncIterator[Reply]:
@@ -91,7 +72,7 @@ class FakeModels:
             raise self.before
         if model not in NAMES:
             raise NotFound(f"{model:.80}: no such model", "`furet ls` lists those on this machine")
-        self._loaded.setdefault(model, FakeLoaded(model))
+        self._loaded.setdefault(model, loaded(model))
         if not isinstance(job, AnswerChat | Continue):
             yield Result(self._value(model, job))
             return
@@ -119,11 +100,11 @@ class FakeModels:
             return reply.value
         raise AssertionError("a job without a result")
 
-    def installed(self) -> list[FakeListed]:
+    def installed(self) -> list[Listed]:
         """Models on this machine."""
-        return [FakeListed("hf:test/fake:Q4_1", "fake"), FakeListed("hf:test/fake-embed", "fake-embed")]
+        return [listed("hf:test/fake:Q4_1", "fake"), listed("hf:test/fake-embed", "fake-embed")]
 
-    def loaded(self) -> list[FakeLoaded]:
+    def loaded(self) -> list[Loaded]:
         """Models in memory."""
         return list(self._loaded.values())
 
@@ -131,7 +112,7 @@ class FakeModels:
         """Into memory."""
         if model not in NAMES:
             raise NotFound(f"{model:.80}: no such model")
-        self._loaded.setdefault(model, FakeLoaded(model))
+        self._loaded.setdefault(model, loaded(model))
 
     async def unload(self, model: str) -> None:
         """Out of memory."""
@@ -140,7 +121,7 @@ class FakeModels:
     async def pin(self, model: str, on: bool) -> None:
         """Keep it in memory, or not."""
         await self.load(model)
-        self._loaded[model] = FakeLoaded(model, pinned=on)
+        self._loaded[model] = loaded(model, on)
 
     async def pull(self, ref: str) -> AsyncIterator[PullProgress]:
         """A download of three steps."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from reprlib import Repr
 from typing import Any
@@ -106,7 +106,7 @@ def failure_of(error: Exception) -> Failure:
         field = _FIELD.match(error.message) if status == 400 else None
         return Failure(status, code, _printable(message), field and field[1], _retry(status))
     if isinstance(error, RequestValidationError):
-        return _invalid(error.errors())
+        return _invalid(error)
     if isinstance(error, HTTPException):
         code = _CODES.get(error.status_code, "invalid_request")
         headers = tuple((error.headers or {}).items())
@@ -152,28 +152,43 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, gone)
 
 
-def path_of(location: tuple[int | str, ...]) -> str:
-    """A place in a body as people write it: ("messages", 0, "role") is messages[0].role."""
+def path_of(location: Sequence[int | str], body: Any) -> str:
+    """A place in a body as people write it: ("messages", 0, "user", "name") is messages[0].name.
+
+    Steps that are not in the body name a kind of value that was tried; the last one may be missing in it.
+    """
     path = ""
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    for place, step in enumerate(location):
+        found = isinstance(body, dict) and step in body
+        if isinstance(step, int):
+            path += f"[{step}]"
+            body = body[step] if isinstance(body, list) and step < len(body) else None
+        elif found or (isinstance(body, dict) and place == len(location) - 1):
+            path += f".{step}" if path else step
+            body = body.get(step)
     return path
 
 
-def _invalid(errors: Any) -> Failure:
-    """The failure of a request that is not of the form wanted: its first error."""
-    first = errors[0]
-    at = path_of(tuple(first["loc"][1:])) or str(first["loc"][0])
-    wanted = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-    if first["type"] == "extra_forbidden":
-        message = f"{at}: unknown field"
-    elif first["type"] == "missing":
-        message = f"{at}: missing"
-    elif first["type"] == "value_error":
-        message = f"{at}: {wanted}"
-    else:
-        message = f"{at}: got {_short.repr(first.get('input'))}, wanted {wanted[:200]}"
-    return Failure(400, "invalid_request", _printable(message), _printable(at))
+def _invalid(error: RequestValidationError) -> Failure:
+    """The failure of a request that is not of the form wanted: its first error, of those the deepest in the body."""
+    first = max(error.errors(), key=lambda each: len(re.findall(r"[.\[]", path_of(each["loc"][1:], error.body))))
+    at = path_of(first["loc"][1:], error.body) or str(first["loc"][-1])
+    return Failure(400, "invalid_request", _printable(f"{at}: {_complaint(first)}"), _printable(at))
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    """What is wrong with a value, from pydantic's words."""
+    kind, says, got = error["type"], str(error["msg"])[:300], _short.repr(error.get("input"))
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        context = error["ctx"]
+        return f"{context['discriminator']}: wanted one of {context['expected_tags']}" if "tag" in context else says
+    if kind == "extra_forbidden":
+        return "unknown field"
+    if kind == "missing":
+        return "missing"
+    if says.startswith("Input should be "):
+        return f"got {got}, wanted {says.removeprefix('Input should be ')}"
+    return f"got {got}: {says.removeprefix('Value error, ')}"
 
 
 def _retry(status: int) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ MAX_TOOLS = 128
 MAX_CHOICES = 16  # answers of one request
 MAX_NAME = 200  # characters of a model's name
 MAX_TEXT = 16 << 20  # characters of one text
-MAX_LIST = 65536  # entries of a list that nothing else bounds
+MAX_TOKENS = 1 << 20  # of one list of token ids
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._\-\[\]:]+")
 _HOST = re.compile(r"[a-z0-9._-]+(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -84,7 +84,7 @@ class Metered:
 
     async def run(self, model: str, job: Job) -> AsyncGenerator[Reply, None]:
         """As `Models.run`."""
-        replies = cast(AsyncGenerator[Reply, None], self._models.run(model, job))
+        replies = self._models.run(model, job)
         async with aclosing(replies):
             if isinstance(job, AnswerChat | Continue):
                 replies = _watched(replies, self._metrics)

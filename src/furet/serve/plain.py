@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
 
+from furet.serve.fields import Name, Strict, Tokens, Words
 from furet.serve.jobs import Detokenize, Tokenize
-from furet.serve.limits import MAX_NAME, MAX_TEXT
 from furet.serve.metrics import CONTENT_TYPE, Metrics
 
 if TYPE_CHECKING:
     from furet.serve.models import Models
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-Token = Annotated[int, Field(ge=0, lt=1 << 31)]
-
-
-class Strict(BaseModel):
-    """A body in which every field is known and of its type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
 class TokenizeRequest(Strict):
     """with_pieces: each token with the text that it stands for."""
 
     model: Name
-    content: Annotated[str, Field(max_length=MAX_TEXT)]
+    content: Words
     add_special: bool = True
     parse_special: bool = True
     with_pieces: bool = False
@@ -38,7 +27,7 @@ class DetokenizeRequest(Strict):
     """tokens: ids."""
 
     model: Name
-    tokens: Annotated[list[Token], Field(max_length=1 << 20)]
+    tokens: Tokens
 
 
 def router(models: Models, metrics: Metrics) -> APIRouter:

@@ -1,4 +1,13 @@
-"""The OpenAI API."""
+"""The OpenAI API, as the official clients speak it.
+
+    chat            /v1/chat/completions; chat_request is what it takes
+    completions     /v1/completions
+    embeddings      /v1/embeddings
+    models          /v1/models
+    responses/      /v1/responses
+    messages, forms     of requests: conversations; tools and what an answer must look like
+    answers         several answers at once, log-probabilities, usage
+"""
 
 from __future__ import annotations
 
@@ -12,4 +21,10 @@ if TYPE_CHECKING:
 
 def router(models: Models) -> APIRouter:
     """The routes under /v1."""
-    return APIRouter()
+    from furet.serve.openai import chat, completions, embeddings
+    from furet.serve.openai import models as listing
+
+    routes = APIRouter(tags=["OpenAI"])
+    for part in (listing, chat, completions, embeddings):
+        routes.include_router(part.router(models))
+    return routes
