@@ -110,7 +110,9 @@ def _add(target: argparse._ActionsContainer, name: str, hint: Any, default: Any)
         word = name.upper() if isinstance(place, Argument) else _WORDS.get(settings.get("type"))
         settings["metavar"] = place.metavar or word
     if isinstance(place, Argument):
-        if not required:
+        if settings.pop("action", None) == "append":
+            settings["nargs"] = "*"
+        elif not required:
             settings["nargs"] = "?"
         target.add_argument(name, **settings)
     else:

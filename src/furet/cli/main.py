@@ -15,6 +15,7 @@ from furet.errors import BadRequest, FuretError
 VERBS = {
     "chat": "talk with a model in the terminal",
     "run": "continue a text, or answer one question",
+    "serve": "models over HTTP, and a page to chat on",
     "pull": "download a model, verified and resumable",
     "ls": "list the models on this machine",
     "rm": "remove a downloaded model",

@@ -149,7 +149,7 @@ class Process:
         lost = f"{self._name}: its process {how}"
         hint = AGAIN
         if self._closing:
-            lost, hint = f"{self._name} was unloaded", "ask again, and it is loaded again"
+            lost, hint = f"{self._name} was unloaded", ""
         if not self._started.done():
             self._started.set_exception(WorkerDied(f"{lost} while the model was loaded"))
             self._started.exception()  # nobody may be waiting for it

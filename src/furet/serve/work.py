@@ -57,17 +57,8 @@ def replies(model: Model, job: Job, begun: Begun) -> Generator[Reply, None, None
 
 
 def _answered(model: Model, job: AnswerChat, begun: Begun) -> Iterator[Event]:
-    try:
-        from furet.chat.answering import answer
-    except ImportError:  # TEMPORARY, until answering exists
-        from furet.chat.formats import find_format
-        from furet.chat.prompt import Message, Prompts
+    from furet.chat.answering import answer
 
-        form = find_format(model, job.preset)
-        said = [Message(each["role"], each["content"]) for each in job.messages]
-        prompt = Prompts(form.template, model.tokenizer).encode(said)
-        yield from _continued(model, Continue(prompt, job.options), begun)
-        return
     made = answer(
         model,
         job.messages,
