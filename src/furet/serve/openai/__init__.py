@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 def router(models: Models) -> APIRouter:
     """The routes under /v1."""
-    from furet.serve.openai import chat, completions, embeddings
+    from furet.serve.openai import chat, completions, embeddings, responses
     from furet.serve.openai import models as listing
 
     routes = APIRouter(tags=["OpenAI"])
-    for part in (listing, chat, completions, embeddings):
+    for part in (listing, chat, completions, embeddings, responses):
         routes.include_router(part.router(models))
     return routes
