@@ -3,8 +3,14 @@
     formats     the model's chat template, or a preset
     patterns    a preset: what stands around messages
     presets     those of models that carry no template
+    messages    of four roles, with calls of tools, checked
     prompt      messages to token ids; what users type never becomes a control token
-    chat        say, undo, regenerate; forgets the oldest turns when the context is full
+    tools       what a model may call, and how calls are read out of its answers
+    overflow    what is forgotten when the context is full
+    known       the tokens of answers given lately
+    answering   one request: messages, tools and options in, events out
+    events      what an answer is made of
+    chat        say, undo, regenerate
     saved       a conversation in a file
     model       `Model` with `chat`, and `load`
 """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from furet.chat import saved
 from furet.chat.formats import find_format
-from furet.chat.prompt import Message, Prompts
+from furet.chat.known import exact_tokens
+from furet.chat.messages import Message
+from furet.chat.overflow import drop_turns, room_of
 from furet.engine.request import Request
 from furet.errors import BadRequest
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from furet.engine import Completion, Model, Options, Stream
     from furet.engine.generate import Progress
-
-ROOM = 256  # tokens kept free for an answer, or a quarter of the context when that is less
 
 
 class Chat:
@@ -44,7 +43,7 @@ class Chat:
         self.format = find_format(model, preset)
         self.notes: list[str] = [self.format.note] if self.format.note else []
         self._options: Options = {**self.format.sampling, **options}  # type: ignore[typeddict-item]
-        self._prompts = Prompts(self.format.template, model.tokenizer)
+        self._prompts = self.format.prompts
         self._turns: list[Message] = []  # user and assistant by turns
         self._first = 0  # the first of them that the model still sees
         self._again = 0  # how often the last answer was made anew
@@ -130,35 +129,26 @@ class Chat:
         return self._stream
 
     def _prompt(self, turns: list[Message], max_tokens: int | None) -> list[int]:
-        """The tokens of what the model is to see: all turns, or the latest when they are too many.
-
-        Then half of the context is freed at once: each forgotten turn changes the beginning, and all that
-        follows must be computed again.
-        """
-        context = self.model.context
-        room = min(ROOM if max_tokens is None else max_tokens, context // 4)
-        starts = range(min(self._first, len(turns) - 1), len(turns), 2)
-        first = starts[0]
-        prompt = self._encode(turns, first)
-        if len(prompt) + room > context and len(starts) > 1:
-            later = starts[1:]
-            place = bisect_left(later, True, key=lambda at: len(self._encode(turns, at)) <= context // 2)
-            first = later[min(place, len(later) - 1)]
-            prompt = self._encode(turns, first)
-            self.notes.append(f"the context is full: the model no longer sees the first {first} messages")
-        self._first = first
-        return prompt
-
-    def _encode(self, turns: list[Message], first: int) -> list[int]:
-        return self._prompts.encode([*self._system(), *turns[first:]])
+        """The tokens of what the model is to see: all turns, or the latest when they are too many."""
+        model = self.model
+        fitted = drop_turns(
+            [*self._system(), *turns],
+            self._prompts.encode,
+            lambda text: len(model.tokenizer.encode(text, parse_special=False, add_special=False)),
+            model.context,
+            room_of(max_tokens, model.context),
+        )
+        if fitted.forgotten > self._first:
+            self.notes.append(fitted.note)
+        self._first = fitted.forgotten
+        return fitted.prompt
 
     def _system(self) -> list[Message]:
         return [] if self.system is None else [Message("system", self.system)]
 
     def _message(self, completion: Completion) -> Message:
         """The answer; with its tokens, unless a stop string was cut off that they still have."""
-        same = self.model.tokenizer.decode(completion.tokens) == completion.text
-        return Message("assistant", completion.text, tuple(completion.tokens) if same else ())
+        return Message("assistant", completion.text, exact_tokens(completion, self.model.tokenizer))
 
     def _last_turn(self) -> tuple[list[Message], str]:
         """The turns before the last one, and what was said in it."""

@@ -6,10 +6,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+from furet.chat.known import KnownAnswers
+from furet.chat.messages import Message
 from furet.chat.patterns import Preset
+from furet.chat.prompt import Prompts
 from furet.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
@@ -33,6 +39,8 @@ class Format:
     """A chat template and what ends an answer under it.
 
     name        "model", the name of a preset, or of a file
+    prompts     renders conversations by the template
+    known       the answers that the model gave lately, under whatever format
     ends        tokens, besides the tokenizer's own
     stops       texts
     sampling    options of answers, where the caller has none
@@ -41,10 +49,33 @@ class Format:
 
     name: str
     template: ChatTemplate
+    prompts: Prompts
+    known: KnownAnswers
     ends: frozenset[int] = frozenset()
     stops: tuple[str, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+
+    @cached_property
+    def takes_system(self) -> bool:
+        """Whether the template knows messages of the system."""
+        try:
+            self.prompts.encode([Message("system", "a"), Message("user", "b")])
+        except BadRequest:
+            return False
+        return True
+
+
+class _Made:
+    """What was made for a model: by the name of the preset, and whether there are tools; there are only so many."""
+
+    def __init__(self) -> None:
+        self.known = KnownAnswers()
+        self.formats: dict[tuple[str | None, bool], Format] = {}
+
+
+_made: WeakKeyDictionary[Model, _Made] = WeakKeyDictionary()
+_lock = Lock()
 
 
 def find_format(model: Model, preset: str | Path | None = None, *, tools: bool = False) -> Format:
@@ -55,16 +86,17 @@ def find_format(model: Model, preset: str | Path | None = None, *, tools: bool =
     tools   there are tools that the model may call, for which some have a template of their own
     raises  BadRequest for an unknown preset, NotFound, ModelFileError for a template that is none
     """
-    from furet.text.template_files import pick_template, templates_in_metadata
-
+    with _lock:
+        made = _made.setdefault(model, _Made())
     if isinstance(preset, Path) or (preset or "").endswith(".jinja"):
         path = Path(preset or "")
-        return Format(path.name, _compiled(_source(path), model))
-    if preset is not None:
-        return _from_preset(model, find_preset(str(preset)), chosen=True)
-    if templates := templates_in_metadata(model.metadata):
-        return Format("model", _compiled(pick_template(templates, tools=tools), model))
-    return _fallback(model)
+        return _format(path.name, _source(path), model, made.known)
+    chosen = None if preset is None else find_preset(str(preset))
+    key = (None if chosen is None else chosen.name, tools)
+    found = made.formats.get(key)
+    if found is None:
+        found = made.formats[key] = _found(model, chosen, made.known, tools=tools)
+    return found
 
 
 def find_preset(name: str) -> Preset:
@@ -102,7 +134,18 @@ def names_of(metadata: Mapping[str, Any]) -> str:
     return " ".join(str(metadata.get(key, ""))[:_MAX_NAME] for key in _NAMES)
 
 
-def _fallback(model: Model) -> Format:
+def _found(model: Model, preset: Preset | None, known: KnownAnswers, *, tools: bool) -> Format:
+    """The format of a preset; None: of the model itself."""
+    from furet.text.template_files import pick_template, templates_in_metadata
+
+    if preset is not None:
+        return _from_preset(model, preset, known, chosen=True)
+    if templates := templates_in_metadata(model.metadata):
+        return _format("model", pick_template(templates, tools=tools), model, known)
+    return _fallback(model, known)
+
+
+def _fallback(model: Model, known: KnownAnswers) -> Format:
     """The preset for a model without a template, and a note that says so."""
     preset, sign = suggest_preset(
         lambda text: _token(model.tokenizer, text) is not None, f"{names_of(model.metadata)} {model.path.stem}"
@@ -116,20 +159,27 @@ def _fallback(model: Model) -> Format:
         f"the model has no chat template; {why} the preset {preset.name!r}, which is used "
         "(--preset NAME, or preset= in Python, chooses another)"
     )
-    return _from_preset(model, preset, note=note)
+    return _from_preset(model, preset, known, note=note)
 
 
-def _from_preset(model: Model, preset: Preset, *, chosen: bool = False, note: str = "") -> Format:
+def _from_preset(model: Model, preset: Preset, known: KnownAnswers, *, chosen: bool = False, note: str = "") -> Format:
     """The format of a preset; one that people have chosen brings its sampling along."""
     tokens = [_token(model.tokenizer, text) for text in preset.stops]
-    return Format(
+    return _format(
         preset.name,
-        _compiled(preset.template, model),
-        frozenset(token for token in tokens if token is not None),
-        preset.stops,
-        preset.sampling if chosen else {},
-        note,
+        preset.template,
+        model,
+        known,
+        ends=frozenset(token for token in tokens if token is not None),
+        stops=preset.stops,
+        sampling=preset.sampling if chosen else {},
+        note=note,
     )
+
+
+def _format(name: str, source: str, model: Model, known: KnownAnswers, **more: Any) -> Format:
+    template = _compiled(source, model)
+    return Format(name, template, Prompts(template, model.tokenizer), known, **more)
 
 
 def _compiled(source: str, model: Model) -> ChatTemplate:

@@ -60,7 +60,7 @@ def _grammar(offer: Offer, family: Family, words: Words, schemas: Mapping[str, M
     trigger = family.marks[0] if family.marks else ""
     opening = family.opening.removeprefix(trigger)
     again = "" if family.single or not offer.parallel else f"({literal(family.between)} call){{0,{MAX_CALLS - 1}}}"
-    calls = f'{f"{chr(34)} {chr(34)}? {literal(opening)}" if opening else ""} call {again} {literal(family.closing)}'
+    listed = f'" "? {literal(opening)}' if opening else ""
     if family.bare:
         lead = f"({literal(trigger)})?" if trigger in marks else ""
         text = f"/(?s:.*)/ & ~/(?s:{re.escape(_before_name(family))}.*)/"
@@ -74,7 +74,7 @@ def _grammar(offer: Offer, family: Family, words: Words, schemas: Mapping[str, M
             f"start: {'' if offer.must else 'text |'} {lead} calls",
             *(["text: TEXT", f"TEXT: {text}"] if not offer.must else []),
             *([f"lead{lazy}: TEXT {literal(trigger)}"] if lead == "lead" else []),
-            f"calls: {calls}",
+            f"calls: {listed} call {again} {literal(family.closing)}",
             f"call: {' | '.join(f'call_{place}' for place in range(len(schemas)))}",
             *(
                 f"call_{place}: {literal(family.head(name))} %json {json.dumps(schema)} {literal(family.tail)}"

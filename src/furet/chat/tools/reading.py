@@ -110,6 +110,7 @@ class Reading(Cursor):
             if arguments is not None:
                 yield from self._give_call(name, arguments)
             return arguments is not None
+        yield from self.spaces()
         if not (yield from self.sees("{")):
             return False
         yield self._began(name)
@@ -139,7 +140,7 @@ class Reading(Cursor):
         return CallBegan(self.complete, self._new_id(), name)
 
     def _on_a_line(self, before: str) -> bool:
-        """Whether something stands on the line that this text ends with."""
+        """Whether something other than spaces stands on the line that this text ends with."""
         _, line_end, line = before.rpartition("\n")
         return bool(line.strip(SPACES)) or (not line_end and self._line_begun)
 
