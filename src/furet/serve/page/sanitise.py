@@ -1,0 +1,28 @@
+"""The one list of what rendered text may contain; everything else is removed, last of all."""
+
+from __future__ import annotations
+
+import nh3
+
+from furet.serve.page.highlight import CLASSES
+
+_TAGS = frozenset(
+    "p br hr h1 h2 h3 h4 h5 h6 blockquote ul ol li strong em s code pre figure figcaption span a "
+    "table thead tbody tr th td".split()
+)
+_CELL = {"left", "centre", "right"}
+_CLEANER = nh3.Cleaner(
+    tags=set(_TAGS),
+    clean_content_tags={"script", "style"},
+    attributes={"a": {"href", "title"}, "ol": {"start"}},
+    allowed_classes={"span": set(CLASSES), "th": _CELL, "td": _CELL},
+    set_tag_attribute_values={"a": {"target": "_blank"}},
+    url_schemes={"http", "https", "mailto"},
+    link_rel="noopener noreferrer nofollow",
+    strip_comments=True,
+)
+
+
+def sanitised(html: str) -> str:
+    """The HTML with nothing in it but text, its structure, and links that tell the other side nothing."""
+    return _CLEANER.clean(html)

@@ -1,0 +1,136 @@
+/** What a person can do to chats and messages. Each asks the server; what comes of it is seen in the state. */
+
+import { get, patch, post, remove } from "./api.js";
+import { at } from "./dom.js";
+import { state, update, writing } from "./state.js";
+import { attempt, toast } from "./views/toast.js";
+
+let reopen = () => {};
+
+/** @param {() => void} act opens the stream of events again, for another chat */
+export function whenOpened(act) {
+  reopen = act;
+}
+
+/** Show a chat, or with "" the first screen. @param {string} id @param {string} [message] to bring into view */
+export async function openChat(id, message = "") {
+  document.body.classList.remove("side-open");
+  at("veil").hidden = true;
+  if (!id) {
+    update({ chat: null, messages: [], earlier: false });
+    visit("");
+    reopen();
+    return;
+  }
+  const found = await attempt(() => get(`/chats/${id}`));
+  if (!found) return openChat("");
+  update({ chat: found.chat, messages: found.messages, earlier: found.earlier });
+  visit(`#/${id}`);
+  reopen();
+  if (message) await bringUp(message);
+  else at("field").focus({ preventScroll: true });
+}
+
+/** Have the address say what is shown, so that it can be gone back to. @param {string} hash */
+function visit(hash) {
+  if (location.hash !== hash) history.pushState(null, "", hash || location.pathname);
+}
+
+/** Load the open chat again, as its path may have changed. */
+export async function refresh() {
+  const id = state.chat?.id;
+  const found = id && (await attempt(() => get(`/chats/${id}`)));
+  if (found && state.chat?.id === id) update({ chat: found.chat, messages: found.messages, earlier: found.earlier });
+}
+
+/** Messages before those that are shown. */
+export async function loadEarlier() {
+  const [first] = state.messages;
+  const chat = state.chat?.id;
+  const found = first && (await attempt(() => get(`/chats/${chat}/messages`, { before: first.id })));
+  if (found && state.chat?.id === chat && state.messages[0] === first) {
+    update({ messages: [...found.messages, ...state.messages], earlier: found.earlier });
+  }
+}
+
+/** Bring a message into view that a search has found, on whichever branch it is. */
+async function bringUp(message) {
+  if (!state.messages.some((each) => each.id === message)) await select(message);
+  while (!state.messages.some((each) => each.id === message) && state.earlier) await loadEarlier();
+  const element = document.querySelector(`[data-message="${CSS.escape(message)}"]`);
+  element?.scrollIntoView({ block: "center" });
+  element?.querySelector("button")?.focus({ preventScroll: true });
+}
+
+/** Say something in the open chat, or in a new one with the contact that is chosen. @param {string} text */
+export async function say(text) {
+  const chat = state.chat ?? (await newChat(contactForNew()));
+  if (!chat) return false;
+  return (await attempt(() => post(`/chats/${chat.id}/say`, { text }))) !== undefined;
+}
+
+/** The model that a new chat is with: the chosen contact, else the last one talked to, else any. */
+export function contactForNew() {
+  if (state.contact && state.contact !== "groups") return state.contact;
+  const last = state.chats.find((chat) => chat.model && state.models.some((model) => model.name === chat.model))?.model;
+  const suggested = state.models.find((model) => model.name === state.suggested);
+  return last ?? (suggested ?? state.models[0])?.name ?? state.suggested;
+}
+
+/** @param {string} model @param {any[]} [members] */
+export async function newChat(model, members = []) {
+  const chat = await attempt(() => post("/chats", members.length ? { members } : { model }));
+  if (chat) await openChat(chat.id);
+  return chat;
+}
+
+export const stop = () => state.chat && attempt(() => post(`/chats/${state.chat.id}/stop`));
+export const again = (/** @type {string} */ message) => attempt(() => post(`/messages/${message}/again`));
+export const onward = (/** @type {string} */ message) => attempt(() => post(`/messages/${message}/onward`));
+export const edit = (message, text) => shown(() => post(`/messages/${message}/edit`, { text }));
+export const select = (/** @type {string} */ message) => shown(() => post(`/messages/${message}/select`));
+export const removeMessage = (/** @type {string} */ message) => shown(() => remove(`/messages/${message}`));
+
+/** Do what gives the open chat on another path, and show that. */
+async function shown(act) {
+  const id = state.chat?.id;
+  const found = await attempt(act);
+  if (found && state.chat?.id === id) update({ chat: found.chat, messages: found.messages, earlier: found.earlier });
+  return found;
+}
+
+/** @param {string} id @param {Record<string, any>} changes */
+export const changeChat = (id, changes) => attempt(() => patch(`/chats/${id}`, changes));
+
+/** @param {string} id */
+export async function deleteChat(id) {
+  await attempt(() => remove(`/chats/${id}`));
+  if (state.chat?.id === id) await openChat("");
+  toast("The chat is deleted.");
+}
+
+/** The first chats of a contact, or of all. @param {string} contact */
+export async function chooseContact(contact) {
+  update({ contact });
+  await reloadChats();
+}
+
+export async function reloadChats() {
+  const found = await attempt(() => get("/chats", asked()));
+  if (found) update({ chats: found.chats, next: found.next });
+}
+
+export async function moreChats() {
+  const after = state.next;
+  if (!after) return;
+  const found = await attempt(() => get("/chats", { ...asked(), after }));
+  if (found && state.next === after) update({ chats: [...state.chats, ...found.chats], next: found.next });
+}
+
+const asked = () => (state.contact === "groups" ? { groups: true } : { model: state.contact });
+
+/** Where the page is, for the stream of events. */
+export function position() {
+  const message = writing();
+  return { chat: state.chat?.id ?? "", message: message?.id ?? "", have: message?.final ?? 0 };
+}

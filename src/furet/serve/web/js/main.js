@@ -1,0 +1,115 @@
+/** The beginning: what the page needs is asked for once, the views start, and the server's events are followed. */
+
+import { get } from "./api.js";
+import { openChat, position, refresh, reloadChats, stop, whenOpened } from "./actions.js";
+import { at, fill } from "./dom.js";
+import { listen } from "./events.js";
+import { icon } from "./icons.js";
+import { state, update, writing } from "./state.js";
+import { look, startComposer } from "./views/composer.js";
+import { startConversation, tellFrame, tellMessage } from "./views/conversation.js";
+import { closeDrawer, openDrawer, startDrawer } from "./views/drawer.js";
+import { openModels, startModels } from "./views/models.js";
+import { openHelp, openMore, restoreTheme } from "./views/more.js";
+import { startSearch } from "./views/search.js";
+import { startSidebar } from "./views/sidebar.js";
+import { attempt, toast } from "./views/toast.js";
+import { startTop } from "./views/top.js";
+
+const BUTTONS = { "open-models": ["models", openModels], "open-more": ["more", (event) => openMore(event.currentTarget)], "open-side": ["menu", openSide], "open-settings": ["sliders", null], down: ["down", null] };
+
+restoreTheme();
+for (const [id, [name, act]] of Object.entries(BUTTONS)) {
+  fill(at(id), icon(name));
+  if (act) at(id).addEventListener("click", act);
+}
+at("veil").addEventListener("click", closeOver);
+addEventListener("keydown", keys);
+addEventListener("popstate", () => openChat(chatInAddress()));
+if (/Mac|iPhone|iPad/.test(navigator.platform)) at("search-key").textContent = "⌘ K";
+
+for (const start of [startTop, startSidebar, startConversation, startComposer, startDrawer, startModels, startSearch]) start();
+begin();
+
+async function begin() {
+  const found = await attempt(() => get("/start"));
+  if (!found) {
+    setTimeout(begin, 2000);
+    return;
+  }
+  update({ ...found, ready: true });
+  whenOpened(listen(position, tell, connected));
+  if (chatInAddress()) await openChat(chatInAddress());
+  at("field").focus();
+}
+
+const chatInAddress = () => /^#\/([\w-]+)$/.exec(location.hash)?.[1] ?? "";
+
+/** What the server tells. */
+function tell(kind, data) {
+  if (kind === "message") (tellMessage(data), data.notes?.length && toast(data.notes.join(" ")));
+  else if (kind === "frame") (tellFrame(data), look());
+  else if (kind === "chat") tellChat(data);
+  else if (kind === "chats") reloadChats();
+  else if (kind === "path") refresh();
+  else if (kind === "models") update(data);
+  else if (kind === "pulls") update({ pulls: data });
+  else if (kind === "gone" || kind === "lost") {
+    const id = data?.id ?? state.chat?.id;
+    update({ chats: state.chats.filter((chat) => chat.id !== id) });
+    if (state.chat?.id === id) openChat("");
+  }
+}
+
+/** A chat that is new, or has changed: it keeps its place unless something was said in it. */
+function tellChat(chat) {
+  const rest = state.chats.filter((each) => each.id !== chat.id);
+  const mine = state.contact === "" || (state.contact === "groups" ? chat.members.length > 0 : chat.model === state.contact);
+  const chats = mine && !chat.archived ? [...rest, chat] : rest;
+  chats.sort((one, other) => Number(other.pinned) - Number(one.pinned) || other.updated - one.updated);
+  update(state.chat?.id === chat.id ? { chats, chat: { ...state.chat, ...chat }, messages: state.messages } : { chats });
+}
+
+let lost = false;
+
+/** The stream of events came, or broke off. After a break, what is shown may be old. */
+function connected(there) {
+  if (there && lost) {
+    reloadChats();
+    if (!writing()) refresh();
+  }
+  lost = !there;
+  if (state.connected !== there) update({ connected: there });
+}
+
+function openSide() {
+  document.body.classList.add("side-open");
+  at("veil").hidden = false;
+  at("search").focus({ preventScroll: true });
+}
+
+/** Close what lies over the conversation on a small screen. */
+function closeOver() {
+  document.body.classList.remove("side-open");
+  closeDrawer();
+  at("veil").hidden = true;
+}
+
+function keys(event) {
+  const control = event.ctrlKey || event.metaKey;
+  const key = event.key.toLowerCase();
+  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName ?? "");
+  const act =
+    control && key === "k" ? () => (document.body.classList.contains("side-open") || innerWidth > 760 ? at("search").focus() : openSide())
+    : control && event.shiftKey && key === "o" ? () => openChat("")
+    : control && key === "." ? () => (at("drawer").hidden ? openDrawer() : closeDrawer())
+    : event.key === "?" && (!typing || (document.activeElement === at("field") && !at("field").value)) && !document.querySelector("dialog[open]") ? openHelp
+    : null;
+  if (act) {
+    event.preventDefault();
+    act();
+  } else if (event.key === "Escape" && !document.querySelector("dialog[open], .menu")) {
+    if (document.body.classList.contains("side-open") || (!at("veil").hidden && !at("drawer").hidden)) closeOver();
+    else if (state.chat?.answering) stop();
+  }
+}

@@ -1,0 +1,95 @@
+/** The messages of the open chat: drawn when the path changes, and touched only at its end while an answer grows. */
+
+import { loadEarlier } from "../actions.js";
+import { at, fill, h } from "../dom.js";
+import { state, update, watch } from "../state.js";
+import { copy, messageView, showFrame } from "./message.js";
+import { speak } from "./toast.js";
+import { welcome } from "./welcome.js";
+
+const NEAR = 90; // pixels from the end at which the view follows what is written
+let drawn = { chat: "", first: "" };
+
+export function startConversation() {
+  watch(["chat", "messages"], draw);
+  watch(["models", "pulls", "ready", "chats"], () => state.chat || drawWelcome());
+  const scroll = at("scroll");
+  scroll.addEventListener("scroll", () => {
+    at("talk").classList.toggle("scrolled", scroll.scrollTop > 4);
+    at("down").hidden = atEnd(400);
+  }, { passive: true });
+  at("down").addEventListener("click", () => toEnd());
+  at("messages").addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button) copy(button.closest("figure").querySelector("pre").textContent);
+  });
+  const older = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && loadEarlier(), { root: scroll, rootMargin: "400px" });
+  watch(["messages", "earlier"], () => {
+    older.disconnect();
+    const mark = at("messages").querySelector(".older");
+    if (mark) older.observe(mark);
+  });
+}
+
+function draw() {
+  at("welcome").hidden = Boolean(state.chat && state.messages.length);
+  at("messages").hidden = !at("welcome").hidden;
+  if (!state.messages.length) {
+    drawn = { chat: "", first: "" };
+    drawWelcome();
+    fill(at("messages"));
+    return;
+  }
+  const chat = state.chat.id;
+  const first = state.messages[0].id;
+  const follow = chat !== drawn.chat || atEnd(NEAR);
+  const fromEnd = at("scroll").scrollHeight - at("scroll").scrollTop;
+  const older = chat === drawn.chat && first !== drawn.first;
+  const views = state.messages.map((message, place) => messageView(message, place === state.messages.length - 1));
+  if (state.earlier) views.unshift(h("p.older.quiet", {}, "Earlier messages"));
+  fill(at("messages"), ...views);
+  drawn = { chat, first };
+  if (older) at("scroll").scrollTop = at("scroll").scrollHeight - fromEnd; // what is read stays where it is
+  else if (follow) toEnd();
+}
+
+function drawWelcome() {
+  if (state.messages.length) return;
+  fill(at("welcome"), ...welcome());
+}
+
+const atEnd = (near) => at("scroll").scrollHeight - at("scroll").scrollTop - at("scroll").clientHeight < near;
+
+export function toEnd() {
+  at("scroll").scrollTop = at("scroll").scrollHeight;
+}
+
+/** A message that is new or has changed. @param {import("../state.js").Message & {notes?: string[]}} message */
+export function tellMessage(message) {
+  const messages = [...state.messages];
+  const place = messages.findIndex((each) => each.id === message.id);
+  if (place >= 0) {
+    if (message.state === "streaming") message = { ...message, blocks: messages[place].blocks, final: messages[place].final };
+    messages[place] = message;
+  } else {
+    const parent = messages.findIndex((each) => each.id === message.parent);
+    messages.splice(message.parent === null ? 0 : parent < 0 ? messages.length : parent + 1, Infinity, message);
+  }
+  update({ messages });
+  if (message.role === "user") toEnd();
+  if (place >= 0 && message.state !== "streaming" && message.role === "assistant") {
+    speak(message.state === "failed" ? "The answer failed." : document.querySelector(`[data-message="${CSS.escape(message.id)}"] .body`)?.textContent.slice(0, 600) ?? "");
+  }
+}
+
+/** More of an answer. @param {{message: string, first: number, blocks: string[], final: number, tokens: number, rate: number}} frame */
+export function tellFrame(frame) {
+  const message = state.messages.find((each) => each.id === frame.message);
+  const view = document.querySelector(`[data-message="${CSS.escape(frame.message)}"]`);
+  if (!message || !view || message.state !== "streaming") return;
+  message.blocks.splice(frame.first, Infinity, ...frame.blocks);
+  Object.assign(message, { final: frame.final, tokens: frame.tokens, rate: frame.rate });
+  const follow = atEnd(NEAR);
+  showFrame(view, frame);
+  if (follow) toEnd();
+}

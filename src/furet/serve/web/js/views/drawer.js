@@ -1,0 +1,138 @@
+/** The settings of a chat: what the model is told, how it chooses words, and how full its context is. */
+
+import { get, post, remove } from "../api.js";
+import { changeChat } from "../actions.js";
+import { at, calm, fill, h } from "../dom.js";
+import { icon } from "../icons.js";
+import { shortened, state, update, watch } from "../state.js";
+import { dialog } from "./dialog.js";
+import { control } from "./samplers.js";
+import { attempt, toast } from "./toast.js";
+
+let shown = "";
+
+export function startDrawer() {
+  at("open-settings").addEventListener("click", () => (at("drawer").hidden ? openDrawer() : closeDrawer()));
+  at("drawer").addEventListener("keydown", (event) => event.key === "Escape" && (event.stopPropagation(), closeDrawer()));
+  watch(["chat"], () => {
+    if (!state.chat) closeDrawer();
+    else if (!at("drawer").hidden && state.chat.id !== shown) draw();
+  });
+  watch(["messages"], calm(400, () => at("drawer").hidden || showUse()));
+}
+
+export function openDrawer() {
+  if (!state.chat) return;
+  at("drawer").hidden = false;
+  at("open-settings").setAttribute("aria-expanded", "true");
+  if (matchMedia("(max-width: 1100px)").matches) at("veil").hidden = false;
+  draw();
+  at("drawer").querySelector("button")?.focus();
+}
+
+export function closeDrawer() {
+  if (at("drawer").hidden) return;
+  const inside = at("drawer").contains(document.activeElement);
+  at("drawer").hidden = true;
+  at("veil").hidden = true;
+  at("open-settings").setAttribute("aria-expanded", "false");
+  if (inside) at("open-settings").focus();
+}
+
+function draw() {
+  const chat = state.chat;
+  shown = chat.id;
+  const groups = Map.groupBy(state.samplers, (setting) => setting.group);
+  const part = (name, settings, open) =>
+    h(open ? "section.part" : "details.part", {}, h(open ? "h3" : "summary", {}, name), ...settings.map((setting) => control(setting, chat.settings[setting.name], (value) => set(setting.name, value))));
+  fill(at("drawer"),
+    h("header", {}, h("h2", {}, "Settings"), h("button.icon", { type: "button", "aria-label": "Close the settings", onclick: closeDrawer }, icon("close"))),
+    use(), system(chat), presets(chat), format(chat),
+    part("The answer", groups.get("Answer"), true),
+    part("Choice of words", groups.get("Choice"), false),
+    part("Repetition", groups.get("Repetition"), false),
+    part("Form of the answer", groups.get("Form"), false));
+  showUse();
+}
+
+function use() {
+  return h("section.part", { id: "use" }, h("h3", {}, "Context"), h("p.quiet", { id: "use-text" }, "…"), h("meter", { id: "use-meter", min: 0, max: 1, value: 0, hidden: true, "aria-label": "Context in use" }));
+}
+
+async function showUse() {
+  const found = state.chat && (await attempt(() => get(`/chats/${state.chat.id}/usage`)));
+  const text = at("use-text");
+  if (!found || !text) return;
+  const { tokens, context } = found;
+  text.textContent = context ? `${tokens.toLocaleString("en-GB")} of ${context.toLocaleString("en-GB")} tokens. When it is full, the oldest turns are forgotten.` : "Known once the model is awake.";
+  Object.assign(at("use-meter"), { hidden: !context, max: context ?? 1, high: 0.9 * (context ?? 1), optimum: 0, value: tokens ?? 0 });
+}
+
+/** One setting of the open chat; undefined: as it is by default. */
+function set(name, value) {
+  const settings = { ...state.chat.settings, [name]: value };
+  if (value === undefined) delete settings[name];
+  state.chat.settings = settings;
+  return changeChat(state.chat.id, { settings });
+}
+
+function system(chat) {
+  const save = calm(500, (id, system) => changeChat(id, { system }));
+  return h("section.part", {}, h("h3", {}, h("label", { for: "system" }, "What it is told beforehand")),
+    h("textarea.field", { id: "system", value: chat.system, maxlength: 100000, placeholder: "You are a patient teacher…", oninput: (event) => ((state.chat.system = event.target.value), save(chat.id, event.target.value)) }));
+}
+
+function presets(chat) {
+  const choose = async (event) => {
+    const preset = state.presets.find((each) => each.id === event.target.value);
+    if (!preset) return;
+    const { system, settings, format } = preset;
+    const changed = await changeChat(chat.id, { system, settings, format });
+    if (changed) (update({ chat: changed }), draw(), toast(`“${preset.name}” holds from the next answer on.`));
+  };
+  const own = state.presets.filter((each) => !each.built_in);
+  const option = (each) => h("option", { value: each.id }, each.name);
+  return h("section.part", {}, h("h3", {}, h("label", { for: "preset" }, "Preset")),
+    h("select.field", { id: "preset", onchange: choose }, h("option", { value: "" }, "Choose…"),
+      own.length > 0 && h("optgroup", { label: "Your own" }, ...own.map(option)),
+      h("optgroup", { label: "With furet" }, ...state.presets.filter((each) => each.built_in).map(option))),
+    h("div.buttons", {},
+      h("button.button", { type: "button", onclick: keep }, icon("save"), "Keep these as a preset"),
+      own.length > 0 && h("button.button.plain", { type: "button", onclick: sort }, "Sort out…")));
+}
+
+/** A name for the settings as they are. */
+function keep() {
+  const { system, settings, format } = state.chat;
+  dialog("Keep as a preset", (close) => {
+    const name = h("input.field", { required: true, maxlength: 100, "aria-label": "Name", placeholder: "Name", autofocus: true });
+    const save = async (event) => {
+      event.preventDefault();
+      if (!(await attempt(() => post("/presets", { name: name.value.trim(), system: system || null, settings, format })))) return;
+      await reload();
+      close();
+    };
+    return [h("form", { onsubmit: save }, h("p.lead", {}, "What it is told, the format and all settings, to be used in any chat."), name, h("div.buttons", {}, h("button.button.main", {}, "Keep")))];
+  }, { small: true });
+}
+
+function sort() {
+  dialog("Your presets", (close) => [
+    h("ul.models", {}, ...state.presets.filter((each) => !each.built_in).map((each) =>
+      h("li", {}, h("span.lines.name", {}, each.name), h("button.button.bad", { type: "button", onclick: async () => (await attempt(() => remove(`/presets/${each.id}`)), await reload(), close()) }, "Delete")))),
+  ], { small: true });
+}
+
+async function reload() {
+  const found = await attempt(() => get("/presets"));
+  if (found) (update({ presets: found.presets }), draw());
+}
+
+function format(chat) {
+  const options = [["", "By the model’s own template"], ...state.formats.map((each) => [each.name, `${each.name}: ${each.about}`])];
+  return h("section.part", {}, h("h3", {}, h("label", { for: "format" }, "Prompt format")),
+    h("select.field", { id: "format", onchange: (event) => changeChat(chat.id, { format: event.target.value || null }) }, ...options.map(([value, label]) => h("option", { value, selected: (chat.format ?? "") === value }, label))),
+    !chat.members.length && h("div.setting", {}, h("label", { for: "with" }, "Model"),
+      h("select.field", { id: "with", onchange: (event) => changeChat(chat.id, { model: event.target.value }) },
+        ...[...new Set([chat.model, ...state.models.map((model) => model.name)])].map((name) => h("option", { value: name, selected: name === chat.model }, shortened(name))))));
+}
