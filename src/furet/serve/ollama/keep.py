@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST = 365 * 86400.0  # seconds; longer is for good
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = r"\d{1,18}(?:\.\d{1,18})?"
-_DURATION = re.compile(rf"(-?)((?:{_NUMBER}(?:ns|us|µs|ms|s|m|h)){{1,8}})")
+_DURATION = re.compile(rf"(-?)((?:{_NUMBER}(?:ns|us|µs|ms|s|m|h)){{1,8}})", re.ASCII)
 _PART = re.compile(rf"({_NUMBER})(ns|us|µs|ms|s|m|h)")
 
 
@@ -92,7 +92,7 @@ class Departures:
 
 
 def _parsed(text: str) -> float:
-    if re.fullmatch(r"-?\d{1,9}", text):
+    if re.fullmatch(r"-?[0-9]{1,9}", text):
         return float(text)
     found = _DURATION.fullmatch(text)
     if not found:

@@ -99,10 +99,10 @@ def form(format: str | Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _check(found: dict[str, Any]) -> None:
     """Raise what `Request` raises, under the name that the client knows."""
+    if not isinstance(found.get("stop", ()), str | list | tuple):
+        raise BadRequest(f"options.stop: got {found['stop']!r:.60}, wanted a text or a list of texts")
     try:
         Request(**found)
-    except TypeError as error:  # a list where a number belongs
-        raise BadRequest(f"options: {error}") from None
     except BadRequest as error:
         field, colon, rest = error.message.partition(":")
         theirs = {ours: theirs for theirs, ours in RENAMED.items()}.get(field, field)

@@ -11,10 +11,10 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from furet.chat.events import CallArguments, CallBegan, Ended, Text
-from furet.serve.jobs import Detokenize, Job
+from furet.serve.jobs import Job
+from furet.serve.openai.answers import Spelling
 
 if TYPE_CHECKING:
-    from furet.sample.logprobs import TokenLogprob
     from furet.serve.errors import Failure
     from furet.serve.models import Models
 
@@ -57,6 +57,7 @@ def head(model: str) -> Line:
 
 async def lines(models: Models, name: str, job: Job, part: Part, clock: Clock) -> AsyncGenerator[Line, None]:
     """The lines of an answer. A call's arguments are an object, so it is given when they are complete."""
+    spelling = Spelling(models, name)
     call: CallBegan | None = None
     arguments = ""
     async with aclosing(models.run(name, job)) as replies:
@@ -66,7 +67,7 @@ async def lines(models: Models, name: str, job: Job, part: Part, clock: Clock) -
                 call, arguments = None, ""
             match reply:
                 case Text(text=text) if text or reply.logprobs:
-                    logprobs = {"logprobs": await spelled(models, name, reply.logprobs)} if reply.logprobs else {}
+                    logprobs = {"logprobs": await spelling.shown(reply.logprobs)} if reply.logprobs else {}
                     yield {**head(name), **part(text, ()), "done": False, **logprobs}
                 case CallBegan():
                     call = reply
@@ -74,21 +75,6 @@ async def lines(models: Models, name: str, job: Job, part: Part, clock: Clock) -
                     arguments += reply.text
                 case Ended():
                     yield {**head(name), **part("", ()), **_end(reply, clock)}
-
-
-async def spelled(models: Models, model: str, logprobs: Sequence[TokenLogprob]) -> list[Line]:
-    """Log-probabilities with the tokens' texts; half a character is shown as its replacement, and as bytes."""
-    ids = [token for each in logprobs for token in (each.token, *(other for other, _ in each.top))]
-    found = (await models.result(model, Detokenize(ids, bytes=True)))["bytes"]
-    bytes_of = dict(zip(ids, found, strict=True))
-
-    def shown(token: int, logprob: float) -> Line:
-        text = bytes(bytes_of[token]).decode("utf-8", "replace")
-        return {"token": text, "logprob": logprob, "bytes": bytes_of[token]}
-
-    return [
-        {**shown(each.token, each.logprob), "top_logprobs": [shown(*other) for other in each.top]} for each in logprobs
-    ]
 
 
 async def all_of(found: AsyncGenerator[Line, None]) -> list[Line]:
