@@ -68,6 +68,11 @@ def read(path: Path) -> Saved:
         document = json.loads(data)
     except (ValueError, RecursionError):
         document = None
+    return parsed(document, path)
+
+
+def parsed(document: object, path: str | Path) -> Saved:
+    """The conversation of a document; BadRequest, beginning with the path, when it is something else."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise BadRequest(f"{path}: not a saved conversation")
     if document.get("version") != VERSION:
@@ -80,7 +85,7 @@ def read(path: Path) -> Saved:
     return Saved(str(model), system, tuple(_checked(messages, path)))
 
 
-def _checked(messages: Sequence[object], path: Path) -> Sequence[Message]:
+def _checked(messages: Sequence[object], path: str | Path) -> Sequence[Message]:
     """Turns of user and assistant, one after the other."""
     found: list[Message] = []
     for place, message in enumerate(messages):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from furet.chat.store import checks
@@ -60,13 +60,13 @@ def create(
         "updated": now if updated is None else updated,
         **columns,
     }
-    _check_group(values["model"], members or [])
     names = ", ".join(values)
     marks = ", ".join(f":{name}" for name in values)
     key = db.execute(f"INSERT INTO chats ({names}) VALUES ({marks})", values).lastrowid
     assert key is not None
     _write_members(db, key, members or [])
-    return read(db, values["id"])
+    _check_group(db, key)
+    return read_key(db, key)
 
 
 def read(db: sqlite3.Connection, chat: str) -> Chat:
@@ -87,9 +87,8 @@ def change(db: sqlite3.Connection, chat: str, fields: ChatChanges) -> Chat:
     if members is not None:
         db.execute("DELETE FROM members WHERE chat = ?", (key,))
         _write_members(db, key, members)
-    found = read_key(db, key)
-    _check_group(found.model, found.members)
-    return found
+    _check_group(db, key)
+    return read_key(db, key)
 
 
 def delete(db: sqlite3.Connection, chat: str) -> None:
@@ -145,8 +144,7 @@ def find(db: sqlite3.Connection, text: str, limit: int) -> tuple[Chat, ...]:
 
 def touch(db: sqlite3.Connection, key: int, leaf: int | None, *, title: str = "") -> None:
     """Note that something was said: the new leaf, the time, and a title for a chat that has none."""
-    title = " ".join(title.split())
-    title = title if len(title) <= TITLE else f"{title[: TITLE - 1].rstrip()}…"
+    title = checks.shortened(title[: 10 * TITLE], TITLE)
     db.execute(
         "UPDATE chats SET leaf = ?, updated = max(updated, ?), title = iif(title = '', ?, title) WHERE key = ?",
         (leaf, time.time(), title, key),
@@ -184,8 +182,10 @@ def _checked(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[Member] | 
     return columns, members
 
 
-def _check_group(model: str | None, members: Iterable[Member]) -> None:
-    if bool(list(members)) == (model is not None):
+def _check_group(db: sqlite3.Connection, key: int) -> None:
+    query = "SELECT model IS NULL, EXISTS (SELECT 1 FROM members WHERE chat = chats.key) FROM chats WHERE key = ?"
+    alone, members = db.execute(query, (key,)).fetchone()
+    if alone != members:
         raise BadRequest("members: a chat has one model, or members and no model of its own")
 
 

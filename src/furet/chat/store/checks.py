@@ -45,6 +45,12 @@ def line(name: str, value: object, most: int = MAX_NAME, *, least: int = 0) -> s
     return found
 
 
+def shortened(text: str, most: int = MAX_NAME) -> str:
+    """A text made a line of that may stand where `line` is wanted."""
+    found = " ".join(_CONTROL.sub(" ", text).split())
+    return found if len(found) <= most else f"{found[: most - 1].rstrip()}…"
+
+
 def flag(name: str, value: object) -> bool:
     """A truth value."""
     if not isinstance(value, bool):

@@ -21,6 +21,7 @@ class ChatTree:
     messages    parents before children; ids are any texts that differ, and `chat` counts for nothing
     leaf        id of the message that the chat has come to; None: the last one
     created, updated    seconds since 1970
+    origin      what errors begin with: where it was read
     """
 
     model: str | None
@@ -29,11 +30,19 @@ class ChatTree:
     leaf: str | None
     created: float
     updated: float
+    origin: str = "chat"
 
 
 def insert(db: sqlite3.Connection, trees: Iterable[ChatTree]) -> tuple[Chat, ...]:
     """Write chats under new ids. BadRequest for a message whose parent does not stand before it."""
-    return tuple(_insert(db, tree) for tree in trees)
+    return tuple(_named(db, tree) for tree in trees)
+
+
+def _named(db: sqlite3.Connection, tree: ChatTree) -> Chat:
+    try:
+        return _insert(db, tree)
+    except BadRequest as error:
+        raise BadRequest(f"{tree.origin}: {error.message}", error.hint) from None
 
 
 def _insert(db: sqlite3.Connection, tree: ChatTree) -> Chat:

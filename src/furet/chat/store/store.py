@@ -231,8 +231,8 @@ class Store:
     def search(self, text: str, *, chat: str | None = None, limit: int = 20) -> tuple[Hit, ...]:
         """Messages and titles that hold all words of a text, the best and newest first.
 
-        The last word may be the beginning of one, if it has two letters and no white space follows it; words between double quotes stand
-        side by side. Case and accents do not count. Nothing in the text is a command.
+        The last word may be the beginning of one, if it has two letters and no white space follows it; words between
+        double quotes stand side by side. Case and accents do not count. Nothing in the text is a command.
 
         chat    look in this chat only
         limit   1 to 100
