@@ -129,13 +129,8 @@ class _Talk:
             find_preset(preset)  # the name of a file is none: it may come from the net
         read = read_messages(messages)
         format = find_format(model, preset, tools=bool(offer.tools) or _has_calls(read))
-        known = [
-            Message(each.role, each.content, format.known.tokens(each.content))
-            if each.role == "assistant" and not each.calls
-            else each
-            for each in read
-        ]
-        return _Talk(known, offer, format, find_family(format.template.source, family))
+        found = find_family(format.template.source, family)
+        return _Talk([_known(message, format, found) for message in read], offer, format, found)
 
     def encode(self, messages: Sequence[Message] | None = None, *, resume: bool = False) -> list[int]:
         """The tokens of these messages, or of all."""
@@ -146,6 +141,14 @@ class _Talk:
         if self.offer.tools or _has_calls(said):
             said = in_words(said, self.offer.tools, system=self.format.takes_system)
         return self.format.prompts.encode(said, resume=resume)
+
+
+def _known(message: Message, format: Format, family: Family) -> Message:
+    """A message with what is known of it: the tokens of an answer, and ids as the family has them."""
+    if message.role == "assistant" and not message.calls:
+        return replace(message, tokens=format.known.tokens(message.content))
+    calls = tuple(replace(call, id=family.known_id(call.id)) for call in message.calls)
+    return replace(message, calls=calls, call_id=message.call_id and family.known_id(message.call_id))
 
 
 def _has_calls(messages: Sequence[Message]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import secrets
 import string
 from collections.abc import Callable, Mapping
@@ -46,6 +48,12 @@ class Family:
         if self.short_ids:
             return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
         return f"call_{secrets.token_hex(12)}"
+
+    def known_id(self, id: str) -> str:
+        """An id that others have made, as the family's templates take it; equal ones stay equal."""
+        if not self.short_ids or re.fullmatch("[A-Za-z0-9]{9}", id):
+            return id
+        return hashlib.sha256(id.encode(errors="replace")).hexdigest()[:9]
 
 
 def families() -> Mapping[str, Family]:

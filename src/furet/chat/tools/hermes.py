@@ -6,17 +6,19 @@ Source: the chat templates of NousResearch/Hermes-3-Llama-3.1-8B and Qwen/Qwen2.
 from __future__ import annotations
 
 import json
+import re
 
 from furet.chat.tools.cursor import Steps
 from furet.chat.tools.family import Family
 from furet.chat.tools.reading import Reading
 
 OPENING, CLOSING = "<tool_call>", "</tool_call>"
-NOT_JSON = ("<function=", "<arg_key>")  # the same tag around calls in XML: Qwen3 Coder, GLM 4.5
+# Others have the same tag around XML (Qwen3 Coder, GLM 4.5), or around a list.
+_SHOWN = re.compile(OPENING + r"""[\s\\n"'{}-]{0,40}"name""")  # across the borders of Jinja's texts
 
 
 def _asked_by(template: str) -> bool:
-    return "tools" in template and OPENING in template and not any(mark in template for mark in NOT_JSON)
+    return "tools" in template and _SHOWN.search(template) is not None
 
 
 def _read(answer: Reading) -> Steps[None]:

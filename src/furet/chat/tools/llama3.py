@@ -15,8 +15,9 @@ TAG = "<|python_tag|>"
 
 
 def _asked_by(template: str) -> bool:
-    named = TAG in template or ("<|start_header_id|>" in template and '"parameters"' in template)
-    return "tools" in template and named
+    """Functionary has the same tag, and calls of its own."""
+    asked = TAG in template or ("<|start_header_id|>" in template and '"parameters"' in template)
+    return "tools" in template and asked and "<function=" not in template
 
 
 def _read(answer: Reading) -> Steps[None]:
