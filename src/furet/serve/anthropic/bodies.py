@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from furet.serve.fields import Name, Strict
 from furet.serve.limits import MAX_MESSAGES, MAX_TOOLS
@@ -72,7 +72,21 @@ class ToolResult(Strict):
     cache_control: CacheControl | None = None
 
 
-Block = Annotated[TextBlock | ToolUse | ToolResult, Field(discriminator="type")]
+def _kind(block: Any) -> str:
+    """The kind of a block, in words that are no names of fields: errors are told by the names on the way to them."""
+    return f"a {block.get('type') if isinstance(block, dict) else getattr(block, 'type', None)} block"
+
+
+Block = Annotated[
+    Annotated[TextBlock, Tag("a text block")]
+    | Annotated[ToolUse, Tag("a tool_use block")]
+    | Annotated[ToolResult, Tag("a tool_result block")],
+    Discriminator(
+        _kind,
+        custom_error_type="unknown_block",
+        custom_error_message="Input should be a block of type text, tool_use or tool_result",
+    ),
+]
 _Blocks = Annotated[list[Block], Field(max_length=MAX_BLOCKS)]
 
 

@@ -38,8 +38,8 @@ def router(models: Models) -> APIRouter:
     @routes.post(f"{PATH}/count_tokens")
     async def count_tokens(body: bodies.Prompt, request: Request) -> Response:
         """How many tokens the prompt of a message has."""
-        turns.choice(body)
-        job = CountTokens(turns.conversation(body), turns.offered(body))
+        offer = turns.offered(body)
+        job = CountTokens(turns.conversation(body), offer.tools if offer.choice != "none" else ())
         value = await whole(request, models.result(body.model, job))
         return JSONResponse({"input_tokens": value["tokens"]})
 
@@ -48,15 +48,15 @@ def router(models: Models) -> APIRouter:
 
 def _job(body: bodies.Create) -> AnswerChat:
     """What the model is asked for; raises BadRequest for what it cannot be."""
-    choice, parallel = turns.choice(body)
+    offer = turns.offered(body)
     messages = turns.conversation(body)
     options = turns.request_options(body)
     EngineRequest(**options)
     return AnswerChat(
         messages,
-        tools=turns.offered(body),
-        tool_choice=choice,
-        parallel=parallel,
+        tools=offer.tools,
+        tool_choice=offer.choice,
+        parallel=offer.parallel,
         options=options,
         resume=turns.resumes(messages),
     )

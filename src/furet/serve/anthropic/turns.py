@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from furet.chat.tools.tool import read_offer
 from furet.errors import BadRequest
-from furet.serve.anthropic.bodies import Create, Message, Prompt, TextBlock, ToolResult, ToolUse
+from furet.serve.anthropic.bodies import Create, Message, NamedChoice, Prompt, TextBlock, ToolResult, ToolUse
 
 BLOCKS = {"user": ("text", "tool_result"), "assistant": ("text", "tool_use"), "system": ("text",)}
 
@@ -31,28 +33,33 @@ def conversation(body: Prompt) -> list[Turn]:
     return turns
 
 
-def offered(body: Prompt) -> list[dict[str, Any]]:
-    """The tools of a job."""
-    return [
-        {"name": tool.name, "description": tool.description or "", "parameters": tool.input_schema}
+@dataclass(frozen=True)
+class Offered:
+    """The tools of a job, which of them are called, and whether several in one answer."""
+
+    tools: list[dict[str, Any]]
+    choice: str | dict[str, str] = "auto"
+    parallel: bool = True
+
+
+def offered(body: Prompt) -> Offered:
+    """What the model may call; BadRequest naming the tool or the choice at fault."""
+    tools = [
+        {
+            "name": tool.name,
+            "description": tool.description or "",
+            "parameters": tool.input_schema,
+            "strict": bool(tool.strict),
+        }
         for tool in body.tools or ()
     ]
-
-
-def choice(body: Prompt) -> tuple[str | dict[str, str], bool]:
-    """Which tools are called, and whether several in one answer; BadRequest for one that was not offered."""
-    chosen = body.tool_choice
-    if chosen is None:
-        return "auto", True
-    parallel = not chosen.disable_parallel_tool_use
-    names = {tool.name for tool in body.tools or ()}
-    if chosen.type == "tool":
-        if chosen.name not in names:
-            raise BadRequest(f"tool_choice.name: got {chosen.name!r:.80}, wanted the name of one of the tools")
-        return {"name": chosen.name}, parallel
-    if chosen.type == "any" and not names:
-        raise BadRequest("tool_choice.type: got 'any', and there are no tools")
-    return {"auto": "auto", "any": "required", "none": "none"}[chosen.type], parallel
+    found = Offered(tools)
+    if chosen := body.tool_choice:
+        choices: Mapping[str, str] = {"auto": "auto", "any": "required", "none": "none"}
+        choice = {"name": chosen.name} if isinstance(chosen, NamedChoice) else choices[chosen.type]
+        found = Offered(tools, choice, not chosen.disable_parallel_tool_use)
+    read_offer(found.tools, found.choice, found.parallel)
+    return found
 
 
 def resumes(turns: Sequence[Turn]) -> bool:

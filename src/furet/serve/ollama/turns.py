@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from furet.chat.tools.tool import read_offer
 from furet.errors import BadRequest
 from furet.serve.ollama.bodies import Call, Message, Tool, refuse
 
@@ -48,8 +49,8 @@ def conversation(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def offered(tools: Sequence[Tool] | None) -> list[dict[str, Any]]:
-    """The tools of a job; one without parameters takes an empty object."""
-    return [
+    """The tools of a job; one without parameters takes an empty object. BadRequest names the one at fault."""
+    found = [
         {
             "name": tool.function.name,
             "description": tool.function.description or "",
@@ -57,6 +58,8 @@ def offered(tools: Sequence[Tool] | None) -> list[dict[str, Any]]:
         }
         for tool in tools or ()
     ]
+    read_offer(found, "auto", True)
+    return found
 
 
 def _call(call: Call, number: int) -> dict[str, str]:
