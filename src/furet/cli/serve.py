@@ -21,7 +21,9 @@ _EXTRA = ("fastapi", "uvicorn", "prometheus_client", "nh3", "pygments")  # that 
 
 
 def serve(
-    models: Annotated[list[str], Argument("models to load at once and keep; others are loaded on demand", metavar="MODEL")] = [],  # noqa: B006
+    models: Annotated[
+        list[str], Argument("models to load at once and keep; others are loaded on demand", metavar="MODEL")
+    ] = [],  # noqa: B006
     host: Annotated[str, Option("--host", help="address to listen at; default 127.0.0.1, this machine alone")] = (
         "127.0.0.1"
     ),

@@ -160,14 +160,18 @@ class Process:
         self._over.clear()
 
     async def _log(self, stderr: asyncio.StreamReader) -> None:
-        """Pass on what it prints, line by line."""
-        rest = b""
-        while data := await stderr.read(1 << 14):
+        """Pass on what it prints, line by line; of a long line its beginnings."""
+        rest, data = b"", b"more"
+        while data:
+            data = await stderr.read(1 << 14)
             *lines, rest = (rest + data).split(b"\n")
-            for line in lines if len(rest) < LINE else [*lines, rest]:
+            if not data or len(rest) > LINE:
+                lines.append(rest)
+                rest = b""
+            for line in filter(None, lines):
                 text = line[:LINE].decode("utf-8", "replace")
-                log.warning("%s (process %d): %s", self._name, self.pid, text)
-            rest = rest if len(rest) < LINE else b""
+                shown = "".join(each if each.isprintable() else "\ufffd" for each in text)
+                log.warning("%s (process %d): %s", self._name, self.pid, shown)
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError):

@@ -13,7 +13,8 @@ from furet.serve import process, wire
 from furet.serve.jobs import Job, Reply
 
 STEADY = 30.0  # seconds of life after which a death is the first again
-LONGEST_PAUSE = 60.0  # seconds between two starts
+FIRST_PAUSE = 1.0  # seconds before a second start in a row, doubled for each after it
+LONGEST_PAUSE = 60.0
 PATIENCE = 5.0  # seconds that a request waits for the next start; when it takes longer, it is told so
 WAITING = 256  # requests that may wait for a slot
 
@@ -127,7 +128,7 @@ class Worker:
     async def _again(self, how: str) -> float:
         """Start the process anew, until that succeeds or cannot; when it did."""
         while True:
-            pause = 0.0 if self._deaths == 1 else min(2.0 ** (self._deaths - 2), LONGEST_PAUSE)
+            pause = 0.0 if self._deaths == 1 else min(FIRST_PAUSE * 2 ** min(self._deaths - 2, 10), LONGEST_PAUSE)
             self._next_start = monotonic() + pause
             when = f"in {pause:.0f} s, after {self._deaths} deaths in a row" if pause else "now"
             log.error("%s: the process %s; it is started again %s", self.name, how, when)

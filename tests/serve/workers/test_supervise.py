@@ -1,0 +1,203 @@
+"""A process that dies costs its answers, each with an error that says so, and is there again for the next request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from asking import ENDLESS, PROMPTS, Run, greedy, lives, told, until
+
+from furet.errors import Busy, DoesNotFit, FuretError, NotFound, WorkerDied
+from furet.serve import process, supervise, wire
+from furet.serve.supervise import Worker
+
+Start = Callable[[wire.Load, str], "asyncio.Future[process.Process]"]
+
+
+def a_worker(path: Path, **options: int) -> Worker:
+    return Worker(wire.Load(str(path), threads=1, slots=options.pop("slots", 4)), path.stem, **options)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_process_killed_in_mid_answer(
+    run: Run, worker: Worker, number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = run(told(worker.run(greedy(PROMPTS[0]))))[0]
+    worker._deaths = 0
+
+    async def killed() -> tuple[list[BaseException], str, float]:
+        streams = [worker.run(ENDLESS) for _ in range(3)]
+        for stream in streams:
+            await anext(stream)
+        pid = worker.pid
+        os.kill(pid, number)
+        began = monotonic()
+        lost = await asyncio.gather(*map(told, streams), return_exceptions=True)
+        text, _ = await told(worker.run(greedy(PROMPTS[0])))
+        assert worker.pid != pid and not lives(pid)
+        return list(lost), text, monotonic() - began
+
+    lost, text, seconds = run(killed())
+    assert text == wanted and seconds < 5
+    for error in lost:
+        assert isinstance(error, WorkerDied) and error.exit_code == 1
+        assert number.name in error.message and "lost" in error.message and "started again" in error.hint
+    assert "started again now" in caplog.text
+    if number == signal.SIGSEGV:
+        assert "Segmentation fault" in caplog.text
+    assert not any(prompt in caplog.text for prompt in PROMPTS)
+    assert worker.running == worker.waiting == 0
+
+
+def test_who_waits_for_a_slot_is_answered_by_the_next_process(run: Run, tinies: list[Path]) -> None:
+    async def wait() -> None:
+        made = a_worker(tinies[0], slots=1)
+        await made.start()
+        first = made.run(ENDLESS)
+        await anext(first)
+        second = asyncio.create_task(told(made.run(greedy("x", 3))))
+        await until(lambda: made.waiting == 1)
+        os.kill(made.pid, signal.SIGKILL)
+        with pytest.raises(WorkerDied):
+            await told(first)
+        assert (await second)[1].answer_tokens == 3
+        await made.close()
+
+    run(wait())
+
+
+def test_no_more_wait_than_may(run: Run, tinies: list[Path]) -> None:
+    async def three() -> None:
+        made = a_worker(tinies[0], slots=1, most_waiting=1)
+        await made.start()
+        first = made.run(greedy("x", 250))
+        await anext(first)
+        second = asyncio.create_task(told(made.run(greedy("x", 2))))
+        await until(lambda: made.waiting == 1)
+        with pytest.raises(Busy, match="1 are waiting"):
+            await anext(made.run(ENDLESS))
+        assert not second.done()
+        await first.aclose()
+        assert (await second)[1].answer_tokens == 2
+        await made.close()
+
+    run(three())
+
+
+def test_a_process_that_dies_again_and_again_is_given_longer_and_longer_pauses(
+    run: Run, tinies: list[Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started: list[float] = []
+
+    async def dies(load: wire.Load, name: str) -> process.Process:
+        started.append(monotonic())
+        raise WorkerDied(f"{name}: its process was killed")
+
+    async def loop() -> None:
+        made = a_worker(tinies[0])
+        await made.start()
+        monkeypatch.setattr(process, "start", dies)
+        monkeypatch.setattr(supervise, "FIRST_PAUSE", 0.1)
+        os.kill(made.pid, signal.SIGKILL)
+        await until(lambda: len(started) > 0)
+        waiting = asyncio.create_task(told(made.run(ENDLESS)))
+        await until(lambda: len(started) == 5)
+        assert not waiting.done()
+        monkeypatch.setattr(supervise, "PATIENCE", 0.0)
+        with pytest.raises(WorkerDied, match=r"died 6 times in a row; the next start is in \d+ s"):
+            await anext(made.run(ENDLESS))
+        await made.close()
+        with pytest.raises(WorkerDied):
+            await waiting
+
+    run(loop())
+    pauses = [after - before for before, after in pairwise(started)]
+    assert [round(pause / 0.1) >= wanted for pause, wanted in zip(pauses, (1, 2, 4, 8), strict=True)] == [True] * 4
+    assert "after 5 deaths in a row" in caplog.text
+
+
+@pytest.mark.parametrize("error", [NotFound("the file is gone"), DoesNotFit("9 GB, and 1 GB is left")])
+def test_a_model_that_cannot_be_loaded_again_says_why(
+    run: Run, tinies: list[Path], monkeypatch: pytest.MonkeyPatch, error: FuretError
+) -> None:
+    async def fails(load: wire.Load, name: str) -> process.Process:
+        raise error
+
+    async def once() -> None:
+        made = a_worker(tinies[0])
+        await made.start()
+        monkeypatch.setattr(process, "start", fails)
+        os.kill(made.pid, signal.SIGKILL)
+        await until(lambda: made.failed is not None)
+        for _ in range(2):
+            with pytest.raises(type(error), match=error.message):
+                await anext(made.run(ENDLESS))
+        assert made.failed is error
+        await made.close()
+
+    run(once())
+
+
+def test_a_file_that_is_no_model(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF" + bytes(100))
+    made = a_worker(tmp_path / "bad.gguf")
+    with pytest.raises(FuretError) as raised:
+        run(made.start())
+    assert raised.value.exit_code == 4 and "bad.gguf" in raised.value.message
+    run(made.close())
+
+
+SAYS = """#!/bin/sh
+printf '%b' '{}'
+exec sleep 60
+"""
+PRINTS = """#!/bin/sh
+printf 'one\\ntwo\\n' >&2
+head -c 100000 /dev/zero >&2
+printf '\\nlast' >&2
+exit 7
+"""
+READY = '\\0\\0\\0\\036["Ready","decoder",9,{"a":1},[]]'
+
+
+@pytest.mark.parametrize(
+    "said", ["\\0", "\\0\\0\\0\\05nonsense", "\\377\\377\\377\\377", '\\0\\0\\0\\010["Done",7]', READY + READY]
+)
+def test_a_process_that_says_what_is_no_message_is_ended(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(SAYS.format(said + READY if said == "\\0" else said))
+    program.chmod(0o700)
+    monkeypatch.setattr(process.sys, "executable", str(program))  # type: ignore[attr-defined]
+
+    async def start() -> None:
+        try:
+            made = await process.start(wire.Load("x"), "model")
+        except WorkerDied as error:
+            assert "no message" in error.message
+        else:
+            assert said == READY + READY and "no message" in await asyncio.wait_for(made.ended, 10)
+
+    run(start())
+
+
+def test_what_a_process_prints_is_logged_in_lines_of_bounded_length(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(PRINTS)
+    program.chmod(0o700)
+    monkeypatch.setattr(process.sys, "executable", str(program))  # type: ignore[attr-defined]
+    with caplog.at_level(logging.WARNING), pytest.raises(WorkerDied, match="exit code 7"):
+        run(process.start(wire.Load("x"), "model"))
+    lines = [record.getMessage().partition("): ")[2] for record in caplog.records if record.name == "furet.worker"]
+    assert lines[:2] == ["one", "two"] and lines[-1] == "last"
+    assert max(map(len, lines)) <= process.LINE
