@@ -50,6 +50,12 @@ Function function_of(const std::string& name) {
 furet::CacheType cache_type_of(const std::string& name) {
     return one_of<furet::CacheType>(name, {{"f16", furet::CacheType::F16}, {"q8_0", furet::CacheType::Q8_0}, {"q4_0", furet::CacheType::Q4_0}}, "cache type");
 }
+
+struct PyBlocks {
+    std::shared_ptr<furet::Blocks> blocks;
+    Heads layers;
+    furet::CacheType type;
+};
 Style style_of(const std::string& name) { return one_of<Style>(name, {{"interleaved", Style::Interleaved}, {"halves", Style::Halves}}, "style"); }
 
 const furet::TypeInfo& readable(int id) {
@@ -209,6 +215,8 @@ nb::ndarray<nb::numpy, float> decode(In<uint8_t> data, int type, int64_t count) 
 }  // namespace
 
 NB_MODULE(_core, m) {
+    nb::set_leak_warnings(false);  // a program may end while a model still computes
+
     m.def("cpu", &cpu);
     m.def("set_isa", [](const std::string& name) { require(furet::use_kernels(name), "no instruction set '" + name + "' here"); });
     m.def("readable_types", [] { return std::vector<int>(std::begin(furet::kTypeIds), std::end(furet::kTypeIds)); });
@@ -240,15 +248,28 @@ NB_MODULE(_core, m) {
         .def_prop_ro("matrices", [](const PyWeight& w) { return w.view.matrices; })
         .def_prop_ro("quantised", [](const PyWeight& w) { return w.view.info->form != furet::Form::Float; });
 
+    nb::class_<PyBlocks>(m, "Blocks")
+        .def("__init__", [](PyBlocks* self, Heads layers, int64_t count, const std::string& type) {
+            new (self) PyBlocks{std::make_shared<furet::Blocks>(layers, cache_type_of(type), count), layers, cache_type_of(type)};
+        }, "layers"_a, "count"_a, "type"_a = "f16")
+        .def_prop_ro("count", [](const PyBlocks& b) { return b.blocks->count; })
+        .def("copy", [](const PyBlocks& b, int64_t from, int64_t to) { b.blocks->copy(from, to); }, "source"_a, "target"_a)
+        .def_static("bytes", [](Heads layers, const std::string& type) { return furet::Blocks::bytes(layers, cache_type_of(type)); }, "layers"_a, "type"_a = "f16");
+
     nb::class_<furet::Cache>(m, "Cache")
         .def("__init__", [](furet::Cache* self, Heads layers, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity, const std::string& type) {
             new (self) furet::Cache({std::move(layers), std::move(memory), std::move(states), capacity, memory_capacity, cache_type_of(type)});
         }, "layers"_a, "memory"_a, "states"_a, "capacity"_a, "memory_capacity"_a = 0, "type"_a = "f16")
+        .def("__init__", [](furet::Cache* self, const PyBlocks& blocks, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity) {
+            new (self) furet::Cache({blocks.layers, std::move(memory), std::move(states), capacity, memory_capacity, blocks.type}, blocks.blocks);
+        }, "blocks"_a, "memory"_a, "states"_a, "capacity"_a, "memory_capacity"_a = 0)
         .def_ro("capacity", &furet::Cache::capacity)
         .def_ro("memory_capacity", &furet::Cache::memory_capacity)
         .def_ro("length", &furet::Cache::length)
         .def_ro("memory_length", &furet::Cache::memory_length)
         .def_prop_ro("recurrent", &furet::Cache::recurrent)
+        .def_prop_ro("room", &furet::Cache::room)
+        .def("hold", &furet::Cache::hold, "blocks"_a, "length"_a)
         .def("truncate", &furet::Cache::truncate, "length"_a)
         .def_static("bytes", [](Heads layers, Heads memory, std::vector<int64_t> states, int64_t capacity, int64_t memory_capacity, const std::string& type) {
             return furet::Cache::bytes({std::move(layers), std::move(memory), std::move(states), capacity, memory_capacity, cache_type_of(type)});

@@ -1,13 +1,13 @@
-// What one sequence remembers, in one mapping that is touched only as it fills: keys and values of its own tokens and of an
-// encoder's, and the float32 states of recurrent instructions.
+// What one sequence remembers: keys and values of its own tokens, in blocks that it may share with others; those of an
+// encoder's; and the float32 states of recurrent instructions.
 #pragma once
 
-#include <cstddef>
+#include <algorithm>
 #include <cstdint>
-#include <utility>
+#include <memory>
 #include <vector>
 
-#include "key_values.h"
+#include "blocks.h"
 
 namespace furet {
 
@@ -18,7 +18,7 @@ struct State {
 
 // Heads and their size for every layer that attends and every one that recalls, and the values of every state.
 struct CacheShape {
-    std::vector<std::pair<int, int>> layers, memory;
+    Layers layers, memory;
     std::vector<int64_t> states;
     int64_t capacity, memory_capacity;      // tokens
     CacheType type = CacheType::F16;        // heads of a size that is no multiple of 32 stay F16
@@ -26,16 +26,24 @@ struct CacheShape {
 
 class Cache {
 public:
-    // Both throw std::invalid_argument for sizes that are not positive or beyond all memory.
+    // With room of its own for all of its capacity. Both throw std::invalid_argument for sizes that are not positive or beyond
+    // all memory.
     explicit Cache(const CacheShape& shape);
     static int64_t bytes(const CacheShape& shape);
+    // Without room for tokens until it is told which of the blocks it holds; they are of the shape's layers and type.
+    Cache(const CacheShape& shape, std::shared_ptr<Blocks> blocks);
     ~Cache();
     Cache(const Cache&) = delete;
     Cache& operator=(const Cache&) = delete;
 
+    // These blocks, in the order of positions, hold `length` tokens of this sequence. Others must not write to them while it does.
+    // States stay as they are: `length` must be what it is where there are any.
+    void hold(const std::vector<int64_t>& blocks, int64_t length);
     // Forget the tokens from `length` on. States go back to zeros, for which `length` must be 0 or what it is.
     void truncate(int64_t length);
     bool recurrent() const { return !states.empty(); }
+    // Tokens that there is room for now.
+    int64_t room() const { return std::min(capacity, kBlock * held_); }
 
     const int64_t capacity, memory_capacity;
     int64_t length = 0, memory_length = 0;
@@ -43,8 +51,11 @@ public:
     std::vector<State> states;
 
 private:
-    size_t mapped_;
-    uint8_t* base_;
+    std::shared_ptr<Blocks> blocks_;
+    Blocks memory_blocks_;
+    std::vector<uint8_t*> table_, memory_table_;        // where each block is; any one where none is held
+    int64_t held_ = 0;                                  // blocks
+    std::vector<float> floats_;                         // of all states
 };
 
 }  // namespace furet

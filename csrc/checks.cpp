@@ -229,8 +229,8 @@ void check_step(const Step& step, int64_t max_tokens, int64_t max_rows, Reader r
         const int64_t count = step.runs[r].count;
         require(count >= 1, "a run has at least one token");
         require(count <= step.count, "a run has more tokens than the step");
-        require(cache.length + count <= cache.capacity,
-                "the cache holds " + text(cache.capacity) + " tokens, " + text(cache.length + count) + " are needed");
+        require(cache.length + count <= cache.room(),
+                "the cache holds " + text(cache.room()) + " tokens, " + text(cache.length + count) + " are needed");
         if (reader != Reader::Decoder) require(cache.length == 0, "an encoder reads from the first token on, and the cache holds " + text(cache.length));
         if (reader == Reader::Remembering)
             require(count <= cache.memory_capacity, "the cache remembers " + text(cache.memory_capacity) + " tokens, " + text(count) + " are needed");

@@ -11,12 +11,13 @@ namespace furet {
 enum class CacheType { F16, Q8_0, Q4_0 };
 
 constexpr int kTile = 32;
+constexpr int64_t kBlock = 64;  // positions that lie together; a span of attention is a multiple
 
 // Bytes of 32 values and, if there is one, their scale.
 constexpr int64_t cached_block_bytes(CacheType type) { return type == CacheType::F16 ? 64 : type == CacheType::Q8_0 ? 34 : 18; }
 
-// Keys and values of one layer, head by head. Of a head [room / 32] tiles of keys [channel, position] for each 32 positions,
-// then [D / 32] tiles of values [position, channel] for each 32 channels; within a tile
+// Keys and values of one layer, in blocks of positions that a table says the places of. In each, head by head: [2] tiles of keys
+// [channel, position] for each 32 positions; then [D / 32] tiles of values [position, channel] for each 32 channels; within a tile
 //
 //   F16     the values; D need not be a multiple of 32: a last tile of keys has fewer lines, and of values lines of 16
 //   Q8_0    the scales of 32 positions, then the codes
@@ -25,24 +26,27 @@ constexpr int64_t cached_block_bytes(CacheType type) { return type == CacheType:
 struct KeyValues {
     int heads, dim;
     CacheType type;
-    int64_t room;               // positions, a multiple of 64
-    uint8_t* keys;
-    uint8_t* values;
+    int64_t room;               // positions, a multiple of kBlock, that the table has entries for
+    uint8_t* const* blocks;     // [room / kBlock]
+    int64_t keys, values;       // where they are in a block, in bytes
 
     int64_t padded() const { return (dim + 15) / 16 * 16; }
-    // Of all 32 positions of a tile, in one head.
+    // Of all 32 positions of a tile, in one head; then of all of a block.
     int64_t key_tile_bytes() const { return type == CacheType::F16 ? 64 * (int64_t)dim : dim * cached_block_bytes(type); }
-    int64_t key_bytes() const { return room / kTile * key_tile_bytes(); }
-    int64_t value_bytes() const { return room * (type == CacheType::F16 ? 2 * padded() : dim / kTile * cached_block_bytes(type)); }
+    int64_t key_bytes() const { return kBlock / kTile * key_tile_bytes(); }
+    int64_t value_bytes() const { return kBlock * (type == CacheType::F16 ? 2 * padded() : dim / kTile * cached_block_bytes(type)); }
     // Channels of a line of values that begins at `channel`.
     int64_t line(int64_t channel) const { return padded() - channel < kTile ? 16 : kTile; }
 
-    uint8_t* key_tile(int head, int64_t position) const { return keys + head * key_bytes() + position / kTile * key_tile_bytes(); }
+    uint8_t* key_tile(int head, int64_t position) const {
+        return blocks[position / kBlock] + keys + head * key_bytes() + position % kBlock / kTile * key_tile_bytes();
+    }
     // For F16 at the very position, otherwise at its tile.
     uint8_t* value_tile(int head, int64_t channel, int64_t position) const {
-        uint8_t* base = values + head * value_bytes();
-        if (type == CacheType::F16) return base + 2 * (room * channel + position * line(channel));
-        return base + (channel / kTile * room + position / kTile * kTile) * cached_block_bytes(type);
+        uint8_t* base = blocks[position / kBlock] + values + head * value_bytes();
+        const int64_t place = position % kBlock;
+        if (type == CacheType::F16) return base + 2 * (kBlock * channel + place * line(channel));
+        return base + (channel / kTile * kBlock + place / kTile * kTile) * cached_block_bytes(type);
     }
 
     // Write the key and value of one position, encoded as `Kernels::encode` does.

@@ -104,7 +104,7 @@ void Program::make_room(const Step& step) {
         int64_t floats_here = 0, done_here = 0;
         for (const Run& run : step.runs) {
             if (run.count * (i->heads / i->kv_heads) > kSplitRows) continue;
-            floats_here += parts_of(run.count * i->heads, i->head_dim, i->keys == Keys::Memory ? run.cache->memory_capacity : run.cache->capacity);
+            floats_here += parts_of(run.count * i->heads, i->head_dim, i->keys == Keys::Memory ? run.cache->memory_length : run.cache->length + run.count);
             done_here += i->kv_heads;
         }
         floats = std::max(floats, floats_here);

@@ -75,8 +75,8 @@ static void unpack_keys(const KeyValues& cache, int head, int64_t position, floa
     }
 }
 
-// [count, 32] floats: 32 channels, or those left of F16, of values from a multiple of 32 on.
-static void unpack_values(const KeyValues& cache, int head, int64_t channel, int64_t position, int64_t count, float* panel) {
+// [count, 32] floats of values within one block: 32 channels, or those left of F16, from a multiple of 32 on.
+static void unpack_block(const KeyValues& cache, int head, int64_t channel, int64_t position, int64_t count, float* panel) {
     if (cache.type == CacheType::F16) {
         const int64_t width = cache.line(channel);
         const uint16_t* line = (const uint16_t*)cache.value_tile(head, channel, position);
@@ -99,6 +99,16 @@ static void unpack_values(const KeyValues& cache, int head, int64_t channel, int
                 store(panel + kTile * j, scaled(low_codes(pairs), splat(scale[j])));
                 store(panel + kTile * j + 16, scaled(high_codes(pairs), splat(scale[j])));
             }
+    }
+}
+
+// The same of any positions.
+static void unpack_values(const KeyValues& cache, int head, int64_t channel, int64_t position, int64_t count, float* panel) {
+    for (const int64_t end = position + count; position < end;) {
+        const int64_t border = (position / kBlock + 1) * kBlock, here = (border < end ? border : end) - position;
+        unpack_block(cache, head, channel, position, here, panel);
+        position += here;
+        panel += kTile * here;
     }
 }
 

@@ -1,7 +1,7 @@
 """The native core: kernels, the program executor, the thread pool. Shapes in the letters of the glossary."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,10 +79,28 @@ class Weight:
     def quantised(self) -> bool:
         """Whether `linear` wants its input as a "q8" buffer (True) or as "f32" (False)."""
 
+class Blocks:
+    """Room for keys and values in blocks of 64 tokens, which sequences may share. Touched only as they fill.
+
+    layers  (K, D) of every layer that attends
+    count   blocks
+    type    of keys and values, as in `Cache`
+    """
+
+    def __init__(self, layers: Sequence[tuple[int, int]], count: int, type: CacheType = "f16") -> None: ...
+    @property
+    def count(self) -> int: ...
+    def copy(self, source: int, target: int) -> None:
+        """What one block holds becomes what another does."""
+    @staticmethod
+    def bytes(layers: Sequence[tuple[int, int]], type: CacheType = "f16") -> int:
+        """Of one block."""
+
 class Cache:
     """What one sequence remembers. Memory is touched only as it fills.
 
     layers              (K, D) of every layer that attends: keys and values per token
+    blocks              or the blocks that it is to hold some of, of such layers; at first it holds none
     memory              (H, D) of every layer that recalls: the same per token of an encoder
     states              values of every recurrent state, float32, zeros at first
     capacity            tokens
@@ -90,6 +108,7 @@ class Cache:
     type                of keys and values; heads of a size that is no multiple of 32 are always f16
     """
 
+    @overload
     def __init__(
         self,
         layers: Sequence[tuple[int, int]],
@@ -98,6 +117,15 @@ class Cache:
         capacity: int,
         memory_capacity: int = 0,
         type: CacheType = "f16",
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        blocks: Blocks,
+        memory: Sequence[tuple[int, int]],
+        states: Sequence[int],
+        capacity: int,
+        memory_capacity: int = 0,
     ) -> None: ...
     @property
     def capacity(self) -> int: ...
@@ -112,6 +140,11 @@ class Cache:
     @property
     def recurrent(self) -> bool:
         """Whether there is a state, which can only be forgotten as a whole."""
+    @property
+    def room(self) -> int:
+        """Tokens that there is room for now: `capacity`, or what the blocks hold."""
+    def hold(self, blocks: Sequence[int], length: int) -> None:
+        """These blocks, in the order of positions, hold `length` tokens of this sequence; ValueError if they cannot."""
     def truncate(self, length: int) -> None:
         """Forget the tokens from `length` on; ValueError if that would cut a recurrent state in two."""
     @staticmethod

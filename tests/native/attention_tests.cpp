@@ -22,15 +22,17 @@ double length(const float* x, int n) {
 class AttentionCase {
 public:
     AttentionCase(Heads heads, int64_t start, int64_t tokens, int64_t window, Random& random, CacheType type = CacheType::F16)
-        : heads(heads), start(start), tokens(tokens), window(window), cache{heads.kv_heads, heads.dim, type, (start + tokens + 63) / 64 * 64, nullptr, nullptr},
+        : heads(heads), start(start), tokens(tokens), window(window), cache{heads.kv_heads, heads.dim, type, (start + tokens + kBlock - 1) / kBlock * kBlock, nullptr, 0, 0},
           scale(1 / std::sqrt((float)heads.dim)), q(random_floats(tokens * heads.heads * heads.dim, random)),
-          keys(exact<uint8_t>(heads.kv_heads * cache.key_bytes())), values(exact<uint8_t>(heads.kv_heads * cache.value_bytes())),
           key_floats(exact<float>(heads.kv_heads * (start + tokens) * heads.dim)), value_floats(exact<float>(heads.kv_heads * (start + tokens) * heads.dim)) {
-        cache.keys = keys.get();
-        cache.values = values.get();
-        // 0x7e7e is a NaN in float16.
-        std::fill_n(keys.get(), heads.kv_heads * cache.key_bytes(), (uint8_t)0x7e);
-        std::fill_n(values.get(), heads.kv_heads * cache.value_bytes(), (uint8_t)0x7e);
+        cache.values = heads.kv_heads * cache.key_bytes();
+        const int64_t bytes = heads.kv_heads * (cache.key_bytes() + cache.value_bytes());
+        for (int64_t i = 0; i < cache.room / kBlock; ++i) {
+            blocks.push_back(exact<uint8_t>(bytes));
+            std::fill_n(blocks.back().get(), bytes, (uint8_t)0x7e);     // 0x7e7e is a NaN in float16
+            table.push_back(blocks.back().get());
+        }
+        cache.blocks = table.data();
         for (int kv = 0; kv < heads.kv_heads; ++kv)
             for (int64_t j = 0; j < start + tokens; ++j) {
                 for (int d = 0; d < heads.dim; ++d) {
@@ -97,7 +99,8 @@ public:
     std::vector<float> slopes, distances;
     int64_t first_distance = 0;
     std::unique_ptr<float[]> q;
-    std::unique_ptr<uint8_t[]> keys, values;
+    std::vector<std::unique_ptr<uint8_t[]>> blocks;     // of its own each, so that whoever reads past one is seen
+    std::vector<uint8_t*> table;
     std::unique_ptr<float[]> key_floats, value_floats;
     std::vector<BiasedPair> biased;
     std::vector<int> first_biased;

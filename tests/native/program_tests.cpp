@@ -91,6 +91,25 @@ void test_rows_and_truncation(TinyModel& model, Random& random) {
     CHECK(same(model.step(pool, {tokens[8]}, *cache), rows_of(all, 8, 9)));
 }
 
+// Blocks in any order; a first block that another sequence has computed; and a copy of one that is not full.
+void test_shared_blocks(TinyModel& model, Random& random) {
+    Pool pool(2);
+    const auto tokens = random_tokens(150, random);
+    const std::vector<float> wanted = logits(model, pool, tokens, 64);
+    const CacheShape shape = TinyModel::shape(192);
+    const auto blocks = std::make_shared<Blocks>(shape.layers, shape.type, 9);
+    Cache first(shape, blocks), second(shape, blocks), third(shape, blocks);
+    first.hold({7, 2, 5}, 0);
+    const std::vector<float> begun = model.step(pool, slice(tokens, 0, 80), first);
+    CHECK(same(begun, rows_of(wanted, 0, 80)));
+    second.hold({7, 8, 0}, 64);
+    CHECK(same(model.step(pool, slice(tokens, 64, 144), second), rows_of(wanted, 64, 144)));
+    blocks->copy(2, 3);
+    third.hold({7, 3}, 70);
+    CHECK(third.room() == 128 && same(model.step(pool, slice(tokens, 70, 128), third), rows_of(wanted, 70, 128)));
+    CHECK(same(model.step(pool, slice(tokens, 80, 150), first), rows_of(wanted, 80, 150)));
+}
+
 // One program for ever new sequences, to meet what an earlier step left behind.
 void test_many_steps(TinyModel& model, Random& random) {
     Pool pool(3);
@@ -111,6 +130,7 @@ void test_program(const Tables& tables) {
         TinyModel model(false, 20);
         test_threads_and_chunks(model, random_tokens(tally.quick ? 20 : 79, random));
         test_company(model, random);
+        test_shared_blocks(model, random);
         test_rows_and_truncation(model, random);
         test_many_steps(model, random);
     }

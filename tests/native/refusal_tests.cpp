@@ -199,7 +199,7 @@ void test_caches() {
     const CacheShape mixed{{{2, 20}, {1, 64}}, {{4, 16}}, {3}, 65, 1};
     CHECK(Cache::bytes(mixed) == 2 * (2 * 128 * (20 + 32) + 128 * 128 + 4 * 64 * 32) + 64);
     Cache cache(mixed);
-    CHECK(cache.layers[1].keys == cache.layers[0].values + 2 * 2 * 128 * 32 && (uint8_t*)cache.states[0].values == cache.memory[0].values + 2 * 4 * 64 * 16);
+    CHECK(cache.layers[1].keys == cache.layers[0].values + 2 * 2 * 64 * 32 && cache.memory[0].values == 2 * 4 * 64 * 16 && cache.room() == 65);
     for (CacheType type : {CacheType::Q8_0, CacheType::Q4_0}) {
         // Heads of 20 and 16 values stay as they are.
         const CacheShape blocks{{{2, 20}, {1, 64}}, {{4, 16}, {3, 96}}, {3}, 65, 1, type};
@@ -208,6 +208,25 @@ void test_caches() {
         Cache held(blocks);
         CHECK(held.layers[0].type == CacheType::F16 && held.layers[1].type == type && held.memory[1].type == type);
     }
+}
+
+void test_blocks() {
+    tally.where = "refused blocks";
+    const CacheShape shape{{{2, 64}}, {}, {}, 200, 0}, with_state{{{2, 64}}, {}, {8}, 200, 0};
+    CHECK(refuses([&] { Blocks blocks({{2, 64}}, CacheType::F16, -1); }) && refuses([&] { Blocks blocks({{2, 64}}, CacheType::F16, kHuge); }));
+    CHECK(refuses([&] { Blocks blocks({{0, 64}}, CacheType::F16, 1); }) && refuses([&] { Blocks blocks(Layers(1000, {4096, 512}), CacheType::F16, 1 << 25); }));
+    const auto blocks = std::make_shared<Blocks>(shape.layers, CacheType::F16, 4);
+    CHECK(Blocks::bytes(shape.layers, CacheType::F16) == 2 * 2 * 2 * 64 * 64 && blocks->at(1) == blocks->at(0) + 2 * 2 * 2 * 64 * 64);
+    CHECK(refuses([&] { blocks->copy(0, 4); }) && refuses([&] { blocks->copy(-1, 0); }) && refuses([&] { blocks->copy(4, 0); }));
+    Cache cache(shape, blocks);
+    CHECK(cache.room() == 0 && refuses([&] { cache.hold({}, 1); }) && refuses([&] { cache.hold({4}, 0); }) && refuses([&] { cache.hold({-1}, 0); }));
+    CHECK(refuses([&] { cache.hold({0}, 65); }) && refuses([&] { cache.hold({0}, -1); }) && refuses([&] { cache.hold({0, 1, 2, 3, 0}, 0); }));
+    cache.hold({0, 1, 2, 3}, 200);
+    CHECK(cache.room() == 200 && cache.length == 200 && refuses([&] { cache.hold({0, 1, 2, 3}, 201); }) && cache.length == 200);
+    Cache recurrent(with_state, blocks);
+    CHECK(refuses([&] { recurrent.hold({0}, 1); }));
+    recurrent.hold({0}, 0);
+    CHECK(recurrent.room() == 64);
 }
 
 // An encoder's program: what it puts where, and what it wants of the caches.
@@ -248,7 +267,7 @@ void test_steps() {
     const auto cache = TinyModel::cache(6), small = TinyModel::cache(2);
     model.step(pool, {1, 2, 3}, *cache);
     const int64_t halves = Cache::bytes(TinyModel::shape(6)) / 2;
-    const uint8_t* held = cache->layers[0].keys;
+    const uint8_t* held = cache->layers[0].blocks[0];
     const std::vector<uint8_t> before(held, held + 2 * halves);
     auto refused = [&](const std::vector<int32_t>& tokens, std::vector<Run> runs, const std::vector<int32_t>& rows) {
         return refuses([&] { model.step(pool, tokens, std::move(runs), rows); }) && cache->length == 3 && small->length == 0 &&
@@ -282,6 +301,7 @@ void test_steps() {
 void test_refusals() {
     test_sizes();
     test_caches();
+    test_blocks();
     test_key_biases();
     test_readers();
     Misfits misfits;

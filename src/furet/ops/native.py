@@ -56,6 +56,18 @@ class Compiled:
 
         return _core.Cache(*self.cache_shape, capacity, memory_capacity, kv)
 
+    def new_blocks(self, count: int, kv: CacheType = "f16") -> _core.Blocks:
+        """Blocks for the layers of any number of sequences."""
+        from furet import _core
+
+        return _core.Blocks(self.cache_shape.layers, count, kv)
+
+    def new_block_cache(self, blocks: _core.Blocks, capacity: int) -> _core.Cache:
+        """An empty cache for one sequence of up to so many tokens in some of these blocks."""
+        from furet import _core
+
+        return _core.Cache(blocks, self.cache_shape.memory, self.cache_shape.states, capacity)
+
 
 def compile(
     forward: Callable[[Ops[Value]], Value],
