@@ -97,7 +97,7 @@ def test_an_answer_that_failed_leaves_the_conversation_as_it_was(model, monkeypa
     def not_finite(logits):
         raise ModelFileError("not finite")
 
-    monkeypatch.setattr(model, "check_logits", not_finite)
+    monkeypatch.setattr(model._scheduler, "_check_logits", not_finite)
     for ask in (lambda: chat.say("B"), chat.regenerate):
         with pytest.raises(ModelFileError):
             answer(ask())

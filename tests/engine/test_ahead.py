@@ -8,7 +8,7 @@ import tiny
 from tiny_prompt import PROMPT
 
 from furet.engine.ahead import FIRST, LONGEST_PAUSE, MOST, Pace
-from furet.engine.session import Session
+from furet.engine.backend import NativeBackend
 from furet.sample.lookup import Lookup
 
 LOOP = (PROMPT * 5)[:50]
@@ -56,13 +56,13 @@ def test_steps_of_any_size(load, settings):
 
 def test_right_guesses_take_no_step(load, monkeypatch):
     steps: list[int] = []
-    extend = Session.extend
+    step = NativeBackend.step
 
-    def counted(self: Session, tokens: list[int], out: np.ndarray) -> None:
-        steps.append(len(tokens))
-        extend(self, tokens, out)
+    def counted(self: NativeBackend, runs: list, out: np.ndarray) -> None:
+        steps.append(len(runs[0].tokens))
+        step(self, runs, out)
 
-    monkeypatch.setattr(Session, "extend", counted)
+    monkeypatch.setattr(NativeBackend, "step", counted)
     out = load().generate(LOOP, max_tokens=81, regex="(abcde ){20}", ignore_eos=True)
     assert out.text.startswith("abcde abcde abcde ") and out.timings.guessed_tokens > 50
     assert len(steps) < 81 - out.timings.guessed_tokens + 3
@@ -76,7 +76,7 @@ def test_a_cache_in_blocks(load, tmp_path, kv):
     assert load(path, kv=kv).generate(LOOP, **options).tokens == plain.tokens
 
 
-def test_an_answer_that_lost_its_session_between_guesses(load):
+def test_an_answer_that_lost_its_room_between_guesses(load):
     model = load()
     options = {"max_tokens": 60, "temperature": 0, "ignore_eos": True}
     plain = model.generate(LOOP, speculate=False, **options)
@@ -84,7 +84,7 @@ def test_an_answer_that_lost_its_session_between_guesses(load):
     tokens = []
     for piece in stream:
         tokens.append(piece.token)
-        model.generate("another", max_tokens=1)  # the only session goes to this one
+        model.generate([len(tokens)] * 200, max_tokens=1)  # most of the only context
     assert tokens == plain.tokens
 
 

@@ -73,24 +73,24 @@ def test_weights_that_are_not_finite(load, tmp_path):
 
 def test_a_file_that_was_cut_short_while_open(load, tmp_path):
     model = load(tiny.write(tmp_path / "short.gguf", tiny.model(tokenizer=True)))
-    stream = model.stream(PROMPT, ignore_eos=True)
+    stream = model.stream(PROMPT, max_tokens=None, ignore_eos=True)
     next(stream)
     with (tmp_path / "short.gguf").open("r+b") as file:
         file.truncate(5000)
     with pytest.raises(ModelFileError, match="cut short"):
-        next(stream)
+        list(stream)
     with pytest.raises(ModelFileError, match="cut short"):
         model.generate(PROMPT)
 
 
 def test_a_closed_model(load):
     model = load()
-    stream = model.stream(PROMPT, ignore_eos=True)
+    stream = model.stream(PROMPT, max_tokens=None, ignore_eos=True)
     next(stream)
     model.close()
     model.close()
     with pytest.raises(BadRequest, match="closed"):
-        next(stream)
+        list(stream)
     for ask in (model.generate, model.stream, model.logits):
         with pytest.raises(BadRequest, match="closed"):
             ask(PROMPT)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import pytest
 import tiny
 
-from furet.engine.backend import Backend
+from furet.engine.backend import Backend, Run
 from furet.engine.load import open_model
 from furet.engine.plan import BackendName
-from furet.engine.session import Session, extend_together
 
 TEXTS = [[7, 3, 99, 12], [200], [5, 5, 5, 5, 5, 5, 5], [41, 42]]
 MODELS = [("llama", "Q4_K"), ("qwen2", "Q8_0")]
@@ -33,20 +31,18 @@ def opened(path: Path, architecture: str, types: str, backend: BackendName, thre
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("architecture", "types"), MODELS)
-def test_tokens_of_several_sessions(architecture: str, types: str, threads: int, tmp_path: Path) -> None:
+def test_a_token_of_each(architecture: str, types: str, threads: int, tmp_path: Path) -> None:
     with opened(tmp_path / "tiny.gguf", architecture, types, "native", threads) as backend:
-        alone, together = ([Session(backend, Lock(), 64) for _ in TEXTS] for _ in range(2))
-        for sessions in (alone, together):
-            for session, text in zip(sessions, TEXTS, strict=True):
-                session.fill(text, np.empty((1, backend.vocab), np.float32))
+        alone, together = ([backend.new_cache(64) for _ in TEXTS] for _ in range(2))
+        for caches in (alone, together):
+            for cache, text in zip(caches, TEXTS, strict=True):
+                backend.step([Run(text, cache, 0)], np.empty((0, backend.vocab), np.float32))
         expected, found = (np.empty((len(TEXTS), backend.vocab), np.float32) for _ in range(2))
         for token in (9, 8, 250):
-            for row, session in enumerate(alone):
-                session.extend([token + row], expected[row : row + 1])
-            extend_together(together, [token + row for row in range(len(TEXTS))], found)
+            for row, cache in enumerate(alone):
+                backend.step([Run([token + row], cache)], expected[row : row + 1])
+            backend.step([Run([token + row], cache) for row, cache in enumerate(together)], found)
             assert np.array_equal(expected, found)
-        assert [session.tokens for session in together] == [session.tokens for session in alone]
-        assert together[1].tokens == [200, 10, 9, 251]
 
 
 @pytest.mark.parametrize("backend", ["native", "reference"])
@@ -54,10 +50,12 @@ def test_tokens_of_several_sessions(architecture: str, types: str, threads: int,
 def test_runs_of_any_length(architecture: str, types: str, backend: BackendName, tmp_path: Path) -> None:
     """Whole prompts in one step, beside sequences that go on."""
     with opened(tmp_path / "tiny.gguf", architecture, types, backend) as model:
-        expected, found = (np.empty((len(TEXTS), model.vocab), np.float32) for _ in range(2))
+        wanted = [min(row, len(text)) for row, text in enumerate(TEXTS)]
+        expected, found = (np.empty((sum(wanted), model.vocab), np.float32) for _ in range(2))
         caches = [model.new_cache(64) for _ in TEXTS]
         for row, text in enumerate(TEXTS):
-            model.step(text, model.new_cache(64), len(text) - 1, expected[row : row + 1])
-        model.step_together([(text, cache) for text, cache in zip(TEXTS, caches, strict=True)], found)
+            at = sum(wanted[:row])
+            model.step([Run(text, model.new_cache(64), wanted[row])], expected[at : at + wanted[row]])
+        model.step([Run(*each) for each in zip(TEXTS, caches, wanted, strict=True)], found)
         assert np.array_equal(expected, found)
         assert [cache.length for cache in caches] == [len(text) for text in TEXTS]

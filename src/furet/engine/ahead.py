@@ -50,37 +50,26 @@ class Pace:
 
 
 class Guesses:
-    """The tokens that the last step has guessed, and how many of them have come to be."""
+    """The tokens that the next step is to verify, and what the last ones were worth.
+
+    right   of the last guesses, how many came to be
+    """
 
     def __init__(self, wanted: bool) -> None:
-        self.allowed = False
         self.right = 0
         self._wanted = wanted
         self._lookup = Lookup()
         self._pace = Pace()
-        self._tokens: list[int] = []
-        self._seconds: float | None = None
-
-    def next_is(self, token: int) -> bool:
-        """Whether the next guess is this token, so that what follows it is known."""
-        if self.right < len(self._tokens) and self._tokens[self.right] == token:
-            self.right += 1
-            return True
-        return False
+        self._count = 0
 
     def make(self, tokens: list[int], most: int) -> list[int]:
-        """Guess what follows, as far as it pays; what the last guesses were worth is known by now."""
-        self.forget()
-        if self._wanted and self.allowed:
-            self._tokens = self._lookup.guess(tokens, min(self._pace.count(), most))
-        return self._tokens
+        """Guess what follows, as far as it pays."""
+        guessed: list[int] = []
+        if self._wanted:
+            guessed = self._lookup.guess(tokens, min(self._pace.count(), most))
+        self._count = len(guessed)
+        return guessed
 
     def took(self, seconds: float) -> None:
-        """The step that verifies the guesses took so long."""
-        self._seconds = seconds
-
-    def forget(self) -> None:
-        """There are none any more."""
-        if self._seconds is not None:
-            self._pace.note(len(self._tokens), self.right, self._seconds)
-        self._tokens, self._seconds, self.right = [], None, 0
+        """The step that verified the last guesses took so long."""
+        self._pace.note(self._count, self.right, seconds)

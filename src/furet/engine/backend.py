@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,34 @@ class Cache(Protocol):
         """Forget the tokens from `length` on."""
 
 
-Run = tuple[Sequence[int], Any]
-"""Tokens that a step appends to the cache of one sequence."""
+class BlockCache(Cache, Protocol):
+    """One whose room is blocks that it is told of."""
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that it may hold."""
+
+    def hold(self, blocks: Sequence[int], length: int) -> None:
+        """These blocks hold so many tokens of this sequence."""
+
+
+class Blocks(Protocol):
+    """Room for keys and values of 64 tokens each."""
+
+    def copy(self, source: int, target: int) -> None:
+        """What one block holds becomes what another does."""
+
+
+class Run(NamedTuple):
+    """What one sequence has in a step.
+
+    tokens  that are appended to the cache
+    rows    of logits, those that follow the last so many tokens
+    """
+
+    tokens: Sequence[int]
+    cache: Any
+    rows: int = 1
 
 
 class Backend(Protocol):
@@ -46,20 +72,25 @@ class Backend(Protocol):
     vocab       V, width of a row of logits; of an encoder C
     max_tokens  of one step
     max_rows    of logits of one step
+    paged       whether sequences can be held in blocks
     """
 
     vocab: int
     max_tokens: int
     max_rows: int
+    paged: bool
 
     def new_cache(self, capacity: int) -> Cache:
-        """An empty cache for one sequence of up to `capacity` tokens."""
+        """An empty cache for one sequence of up to `capacity` tokens, with room of its own."""
 
-    def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
-        """Append tokens to a cache; logits of those from `first_row` on go into out. [T] -> [R, V]"""
+    def new_blocks(self, count: int) -> Blocks:
+        """So many blocks."""
 
-    def step_together(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
-        """Append to several caches in one step; logits of the last token of each go into out. -> [B, V]"""
+    def new_block_cache(self, blocks: Any, capacity: int) -> BlockCache:
+        """A cache that holds some of the blocks, none at first."""
+
+    def step(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
+        """Append tokens to several caches; the rows that each wants go into out, one after the other. -> [R, V]"""
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         """Have the encoder read the text that an answer is to; the cache then holds no other tokens."""
@@ -91,22 +122,25 @@ class NativeBackend:
         self._source_room = sizes.source
         self._kv = settings.kv
         self.vocab = self._compiled.vocab
+        shape = self._compiled.cache_shape
+        self.paged = model.kind == "decoder" and bool(shape.layers) and not shape.states
         self.max_tokens = sizes.tokens
         self.max_rows = sizes.rows
 
     def new_cache(self, capacity: int) -> Cache:
         return self._compiled.new_cache(capacity, self._source_room, self._kv)
 
-    def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
-        self._rows.read(tokens)
-        places = np.arange(len(tokens), dtype=np.int32)
-        self._compiled.program.step(self._pool, places, [(cache, len(tokens))], places[first_row:], out)
+    def new_blocks(self, count: int) -> _core.Blocks:
+        return self._compiled.new_blocks(count, self._kv)
 
-    def step_together(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
-        tokens, counts = _joined(runs)
+    def new_block_cache(self, blocks: _core.Blocks, capacity: int) -> _core.Cache:
+        return self._compiled.new_block_cache(blocks, capacity)
+
+    def step(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
+        tokens, counts, wanted = _joined(runs)
         self._rows.read(tokens)
         places = np.arange(len(tokens), dtype=np.int32)
-        self._compiled.program.step(self._pool, places, counts, places[_last_rows(counts)], out)
+        self._compiled.program.step(self._pool, places, counts, places[wanted], out)
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         assert self._reader is not None, "only a model with an encoder reads"
@@ -170,13 +204,14 @@ class StepRows:
                 read_row(tensor, self._file, token, row)
 
 
-def _joined(runs: Sequence[Run]) -> tuple[list[int], list[tuple[Any, int]]]:
-    """The tokens of all runs one after another, and how many go to which cache."""
-    return [token for tokens, _ in runs for token in tokens], [(cache, len(tokens)) for tokens, cache in runs]
-
-
-def _last_rows(counts: Sequence[tuple[Any, int]]) -> NDArray[np.intp]:
-    return np.cumsum([count for _, count in counts]) - 1
+def _joined(runs: Sequence[Run]) -> tuple[list[int], list[tuple[Any, int]], list[int]]:
+    """The tokens of all runs, how many go to which cache, and the places of those whose logits are wanted."""
+    tokens: list[int] = []
+    wanted: list[int] = []
+    for run in runs:
+        tokens += run.tokens
+        wanted += range(len(tokens) - run.rows, len(tokens))
+    return tokens, [(run.cache, len(run.tokens)) for run in runs], wanted
 
 
 def _leave(matrices: Mapping[str, _core.Weight]) -> None:
@@ -185,6 +220,8 @@ def _leave(matrices: Mapping[str, _core.Weight]) -> None:
 
 class ReferenceBackend:
     """The NumPy interpreter: slow, float64, the answer by definition."""
+
+    paged = False
 
     def __init__(self, model: Family, source: Source, sizes: StepSizes, kv: CacheType) -> None:
         from furet.ops.reference import decoder as decoded
@@ -200,17 +237,17 @@ class ReferenceBackend:
 
         return ReferenceCache(kv=self._kv)
 
-    def step(self, tokens: Sequence[int], cache: Any, first_row: int, out: NDArray[np.float32]) -> None:
+    def new_blocks(self, count: int) -> Blocks:
+        raise NotImplementedError("it holds each sequence as a whole")
+
+    def new_block_cache(self, blocks: Blocks, capacity: int) -> BlockCache:
+        raise NotImplementedError("it holds each sequence as a whole")
+
+    def step(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
         from furet.ops.reference import step
 
-        rows = np.arange(first_row, len(tokens))
-        out[:] = step(self._model.forward, self._decode, tokens, [(cache, len(tokens))], rows)
-
-    def step_together(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
-        from furet.ops.reference import step
-
-        tokens, counts = _joined(runs)
-        out[:] = step(self._model.forward, self._decode, tokens, counts, _last_rows(counts))
+        tokens, counts, wanted = _joined(runs)
+        out[:] = step(self._model.forward, self._decode, tokens, counts, wanted)
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         from furet.ops.reference import step

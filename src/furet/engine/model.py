@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import index
-from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from furet.engine.answer import Completion
-from furet.engine.generate import Progress, Task, generate
-from furet.engine.leases import Leases
+from furet.engine.generate import Progress, Task
+from furet.engine.job import Job, pieces
 from furet.engine.memory import budget, readable
+from furet.engine.outputs import Outputs, compute
+from furet.engine.paged import PagedCaches
 from furet.engine.request import Options, Request
-from furet.engine.session import Session
+from furet.engine.scheduler import Scheduler
 from furet.engine.steps import LONGEST
 from furet.engine.stream import Draft, Stream
+from furet.engine.whole import WholeCaches
 from furet.errors import BadRequest, ContextOverflow, DoesNotFit, ModelFileError
 from furet.sample.chain import Chooser
 from furet.sample.constraint import Guides
@@ -41,7 +43,7 @@ ROOM_FOR_LOGITS = 64 << 20  # bytes of logits that are handed out without asking
 
 
 class Model:
-    """A model in memory. Every method may be called from any thread; requests take turns.
+    """A model in memory. Every method may be called from any thread; requests are computed together.
 
     path        its (first) file
     config      sizes and constants
@@ -59,7 +61,6 @@ class Model:
         self._file = loaded.file
         self._seed = Request(seed=seed).seed
         self._closed = False
-        self._steps = Lock()
         self.config: Config = loaded.config
         self.kind: Kind = loaded.kind
         self.memory: Plan = loaded.plan
@@ -68,8 +69,10 @@ class Model:
         self.threads = loaded.threads
         self.tokenizer: Tokenizer = loaded.tokenizer
         self.vocab = loaded.backend.vocab
-        sessions = [Session(loaded.backend, self._steps, self.context) for _ in range(self.memory.sequences)]
-        self.leases = Leases(sessions)
+        caches = (PagedCaches if loaded.backend.paged else WholeCaches)(
+            loaded.backend, self.context, self.memory.sequences
+        )
+        self._scheduler = Scheduler(loaded.backend, caches, self.check, self.check_logits)
         self._guides = Guides(self.tokenizer, self.vocab)
 
     @property
@@ -182,8 +185,8 @@ class Model:
             ends=frozenset() if request.ignore_eos else self.tokenizer.stop_ids | ends,
             progress=progress,
         )
-        detokenizer = self.tokenizer.detokenizer(continuing=continuing)
-        return Stream(draft, generate(self, task, detokenizer, draft), finished)
+        job = Job(task, self.tokenizer.detokenizer(continuing=continuing), draft)
+        return Stream(draft, pieces(self._scheduler, job, task, draft), finished)
 
     def check(self) -> None:
         """Raise what forbids the next step: the model was closed, or its file was changed."""
@@ -208,9 +211,8 @@ class Model:
     def close(self) -> None:
         """Give the memory back; requests that are running end with BadRequest."""
         self._closed = True
-        with self._steps:  # a step that is running reads the file
-            self.leases.clear()
-            self._file.close()
+        self._scheduler.call(self._file.close)  # not within a step, which reads it
+        self._scheduler.wake()
 
     def __enter__(self) -> Self:
         return self
@@ -227,13 +229,7 @@ class Model:
         """What a step gives for every token. [T] -> [T, V], of an encoder [T, C]"""
         out = np.empty((len(ids), self.vocab), dtype=np.float32)
         self.check()
-        lease = self.leases.take(ids)
-        assert lease is not None and lease.session is not None, "nobody can cancel it"
-        try:
-            lease.session.fill_all(ids, out, source)
-        finally:
-            self.leases.give_back(lease)
-        self.check_logits(out)
+        compute(self._scheduler, Outputs(ids, out, source, whole=self.kind == "encoder"))
         return out
 
     def _embedded(self, text: Any, truncate: bool) -> NDArray[np.float64]:

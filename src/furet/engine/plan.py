@@ -12,7 +12,6 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from furet.engine.ahead import MOST
 from furet.engine.memory import Budget, budget, readable
 from furet.engine.overhead import runtime_bytes, tokenizer_bytes
 from furet.engine.steps import LONGEST, StepSizes, step_sizes
@@ -225,8 +224,8 @@ def _rows(header: Header, model: Family, wanted: Settings) -> dict[str, int]:
     assert wanted.context is not None
     sizes = step_sizes(model.kind, wanted.chunk, wanted.context)
     need = _needs(model, wanted, sizes)
-    # Generation holds a row for each guess, its own and a copy to sample from; `Model.logits` writes into its caller's.
-    logits = need.logits if model.kind == "encoder" else need.logits // sizes.rows * (2 + MOST)
+    # Beside the rows of a step there is one to sample from; what `Model.logits` gives is its caller's.
+    logits = need.logits if model.kind == "encoder" else need.logits // sizes.rows * (1 + sizes.rows)
     rows = {
         "weights": need.weights - need.looked_up + need.copies,
         "KV cache": need.cache,

@@ -22,7 +22,13 @@ class Draft:
         self.finish_reason: FinishReason = "cancelled"  # until it is something better
         self.stop: str | None = None
         self.cancelled = False  # set by any thread, read between steps
+        self.woken: Callable[[], None] = lambda: None  # whoever computes, to see it
         self.ended = False
+
+    def cancel(self) -> None:
+        """Make the answer end within a step."""
+        self.cancelled = True
+        self.woken()
 
     def add(self, piece: Piece) -> Piece:
         """Note a piece and hand it on."""
@@ -48,7 +54,7 @@ class Draft:
 
 
 class Stream(Iterator[Piece]):
-    """The pieces of an answer, made as they are asked for, on the thread that asks.
+    """The pieces of an answer, made a little ahead of whoever reads them; nothing is before the first is asked for.
 
     Leaving it early is allowed: `close` it, or forget it. `cancel` may be called from any thread and takes
     effect within one step; the stream then ends with the reason "cancelled".
@@ -68,7 +74,7 @@ class Stream(Iterator[Piece]):
 
     def cancel(self) -> None:
         """Make it end."""
-        self._draft.cancelled = True
+        self._draft.cancel()
 
     def close(self) -> None:
         """End it now, on the thread that reads it."""

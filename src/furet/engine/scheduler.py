@@ -1,0 +1,245 @@
+"""Who computes when: one thread steps for all requests, so that the weights are read once for all of them.
+
+Requests join and leave between two steps. A step has a token of every answer that is being made, with guesses where
+they pay, and what is left of it goes to the prompt that came first; beside answers a prompt goes in by few tokens at a
+time, so that they are never held up for long. An answer that is ahead of its reader rests. What a request holds may be
+taken from it when an older one wants the room; it then computes anew what is not known any more, and gives the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Condition, Thread, current_thread
+from time import perf_counter
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from furet.engine.backend import Backend, Run
+from furet.engine.held import Caches
+from furet.engine.prefixes import BLOCK, common
+from furet.engine.work import Work
+from furet.errors import Busy
+
+BESIDE = 32  # tokens of prompts in a step that has answers in it
+FEW = 8  # tokens that a step computes for little more than one
+MOST_WAITING = 1024  # requests
+IDLE = 0.2  # seconds after which the thread ends; the next request begins another
+
+T = TypeVar("T")
+
+
+class Share(NamedTuple):
+    """What one request has in a step: tokens, and how many rows of logits it wants, those of the last ones."""
+
+    work: Work
+    tokens: list[int]
+    rows: int
+
+
+class Scheduler:
+    """The requests of a model. `submit`, `wake` and `call` are for any thread, all else is for its own.
+
+    check           raises what forbids the next step
+    check_logits    raises for logits that are no numbers
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        caches: Caches,
+        check: Callable[[], None],
+        check_logits: Callable[[NDArray[np.float32]], None],
+    ) -> None:
+        self._backend = backend
+        self._caches = caches
+        self._check = check
+        self._check_logits = check_logits
+        self._out = np.empty((backend.max_rows, backend.vocab), dtype=np.float32)
+        self._changed = Condition()
+        self._thread: Thread | None = None
+        self._news = False  # something may have changed since the last look
+        self._calls: deque[Callable[[], None]] = deque()
+        self._waiting: list[Work] = []  # the first is served first
+        self._running: list[Work] = []  # the oldest first
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Requests that are running and that wait."""
+        return len(self._running), len(self._waiting)
+
+    def submit(self, work: Work) -> None:
+        """Take a request on. Raises Busy when too many wait."""
+        with self._changed:
+            if len(self._waiting) >= MOST_WAITING:
+                raise Busy(f"{MOST_WAITING} requests are waiting", "ask again later")
+            self._waiting.append(work)
+        self.wake()
+
+    def wake(self) -> None:
+        """A request was cancelled, or its reader has caught up."""
+        with self._changed:
+            self._news = True
+            if self._thread is None:
+                self._thread = Thread(target=self._work, name="furet steps", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a function between two steps and return what it does."""
+        from concurrent.futures import Future
+
+        if current_thread() is self._thread:
+            return function()
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        with self._changed:
+            self._calls.append(run)
+        self.wake()
+        return future.result()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                if not self._changed.wait_for(lambda: self._news, IDLE):
+                    self._thread = None
+                    return
+                self._news = False
+            while self._calls or self._step():
+                while self._calls:
+                    self._calls.popleft()()
+
+    def _step(self) -> bool:
+        """Compute one step; False when nobody wants any."""
+        try:
+            self._drop_cancelled()
+            if not self._running and not self._waiting:
+                return False
+            self._check()
+            shares = self._answers()
+            shares += self._prompts(shares)
+            if shares:
+                self._compute(shares)
+            return bool(shares)
+        except Exception as error:
+            self._fail(error)
+            return False
+
+    def _answers(self) -> list[Share]:
+        """A token of every answer, or by turns where a step has not so many rows."""
+        rows = min(self._backend.max_rows, self._backend.max_tokens)
+        wanting = sorted((work for work in self._running if work.answering), key=lambda work: work.steps)[:rows]
+        guesses = min(FEW, rows) // len(wanting) - 1 if wanting else 0
+        shares: list[Share] = []
+        for work in wanting:
+            if work not in self._running:  # one before it has taken its room
+                continue
+            tokens = work.answer_share(max(0, guesses))
+            if self._reserve(work, len(tokens), shares):
+                shares.append(Share(work, tokens, len(tokens)))
+        return shares
+
+    def _prompts(self, beside: list[Share]) -> list[Share]:
+        """Tokens of the oldest prompts, as many as are left to them."""
+        left = self._backend.max_tokens - sum(len(share.tokens) for share in beside)
+        left = min(left, BESIDE) if beside else left
+        rows = self._backend.max_rows - sum(share.rows for share in beside)
+        shares: list[Share] = []
+        while left > 0 and rows > 0 and (work := self._next_prompt([*beside, *shares])):
+            tokens, wanted = work.prompt_share(left, rows)
+            if not tokens or not self._reserve(work, len(tokens), [*beside, *shares]):
+                break
+            shares.append(Share(work, tokens, wanted))
+            left -= len(tokens)
+            rows -= wanted
+        return shares
+
+    def _next_prompt(self, shares: list[Share]) -> Work | None:
+        """The oldest request whose tokens are to be read, admitted now if there is room for it."""
+        taking = {id(share.work) for share in shares}
+        reading = (work for work in self._running if work.reading and id(work) not in taking)
+        return next(reading, None) or self._admitted(shares)
+
+    def _admitted(self, shares: list[Share]) -> Work | None:
+        with self._changed:
+            work = next((each for each in self._waiting if not each.resting), None)
+        if work is None or any(_is_ahead(share.work, work) for share in shares):
+            return None
+        while not work.open(self._caches):
+            resting = next((each for each in reversed(self._running) if each.resting), None)
+            if resting is None:
+                return None
+            self._put_back(resting)
+        with self._changed:
+            self._waiting.remove(work)
+        self._running.append(work)
+        return work
+
+    def _reserve(self, work: Work, count: int, shares: list[Share]) -> bool:
+        """Have room for so many more tokens, if need be that of a request which rests, or of the youngest."""
+        taking = {id(share.work) for share in shares}
+        while not work.held.reserve(count):
+            younger = [each for each in self._running[self._running.index(work) + 1 :] if id(each) not in taking]
+            resting = [each for each in self._running if each.resting]
+            if not younger and not resting:
+                return False
+            self._put_back((resting or younger)[-1])
+        return True
+
+    def _put_back(self, work: Work) -> None:
+        """What it holds is wanted by others; it goes on later."""
+        work.close()
+        self._running.remove(work)
+        with self._changed:
+            self._waiting.insert(0, work)
+
+    def _compute(self, shares: list[Share]) -> None:
+        out = self._out[: sum(share.rows for share in shares)]
+        began = perf_counter()
+        self._backend.step([Run(share.tokens, share.work.held.cache, share.rows) for share in shares], out)
+        seconds = perf_counter() - began
+        at = 0
+        for work, tokens, rows in shares:
+            try:
+                if rows:
+                    self._check_logits(out[at : at + rows])
+                work.advance(tokens, out[at : at + rows], seconds)
+            except Exception as error:
+                work.fail(error)
+            at += rows
+            if work.ended:
+                work.close()
+                self._running.remove(work)
+
+    def _drop_cancelled(self) -> None:
+        with self._changed:
+            gone = [work for work in self._waiting if work.cancelled]
+            self._waiting = [work for work in self._waiting if not work.cancelled]
+        gone += [work for work in self._running if work.cancelled]
+        for work in gone:
+            work.close()
+            work.cancel()
+        self._running = [work for work in self._running if not work.ended]
+
+    def _fail(self, error: Exception) -> None:
+        """No step can be made: nobody is to wait for one."""
+        with self._changed:
+            everyone = [*self._running, *self._waiting]
+            self._waiting = []
+        self._running = []
+        for work in everyone:
+            work.close()
+            work.fail(error)
+
+
+def _is_ahead(one: Work, other: Work) -> bool:
+    """Whether one is about to compute blocks that the other will find."""
+    return one.reading and common(one.tokens, other.tokens) // BLOCK * BLOCK > one.held.length

@@ -1,0 +1,183 @@
+"""Many requests in one step: the same answers, room for each in its turn, and nothing left over."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from tiny_prompt import PROMPT
+
+from furet.engine import scheduler as scheduling
+from furet.engine.backend import NativeBackend
+from furet.errors import BadRequest, Busy
+
+ALONE = {"temperature": 1.0, "ignore_eos": True}
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """How many tokens of each sequence every step had."""
+    counts: list[list[int]] = []
+    step = NativeBackend.step
+
+    def counted(self: NativeBackend, runs: list, out: np.ndarray) -> None:
+        counts.append([len(run.tokens) for run in runs])
+        step(self, runs, out)
+
+    monkeypatch.setattr(NativeBackend, "step", counted)
+    return counts
+
+
+def together(model, prompts, **options):
+    """Answers to all prompts at once, each on a thread of its own."""
+    with ThreadPoolExecutor(len(prompts)) as threads:
+        jobs = [threads.submit(model.generate, prompt, seed=n, **options) for n, prompt in enumerate(prompts)]
+        return [job.result(timeout=60) for job in jobs]
+
+
+def idle(model) -> bool:
+    """Whether nothing is held once the scheduler has seen that all is over."""
+    return model._scheduler.call(lambda: None) is None and model._scheduler.counts == (0, 0)
+
+
+def test_answers_are_computed_in_one_step(load, steps):
+    model = load(sequences=8)
+    answers = together(model, [[n, *PROMPT] for n in range(8)], max_tokens=60, speculate=False, **ALONE)
+    assert max(map(len, steps)) == 8 and len(steps) < 8 * 60
+    alone = load()
+    assert [alone.generate([n, *PROMPT], seed=n, max_tokens=60, **ALONE).tokens for n in range(8)] == [
+        answer.tokens for answer in answers
+    ]
+
+
+def test_a_prompt_beside_answers_goes_in_by_few_tokens(load, steps):
+    model = load(sequences=2)
+    stream = model.stream(PROMPT, max_tokens=200, speculate=False, **ALONE)
+    next(stream)
+    with ThreadPoolExecutor(1) as other:
+        job = other.submit(model.generate, PROMPT * 15, max_tokens=2, **ALONE)
+        rest = list(stream)
+        job.result(timeout=60)
+    assert len(rest) == 199
+    beside = [step for step in steps if len(step) == 2 and max(step) > 1]
+    assert beside and all(max(step) <= scheduling.BESIDE for step in beside)
+
+
+def test_requests_with_one_beginning_compute_it_once(load, steps):
+    model = load(sequences=8)
+    prompt = (PROMPT * 16)[:190]
+    answers = together(model, [[*prompt, n] for n in range(8)], max_tokens=4, **ALONE)
+    assert sum(answer.timings.cached_tokens >= 128 for answer in answers) == 7
+    fresh = load()
+    for n, answer in enumerate(answers):
+        assert answer.tokens == fresh.generate([*prompt, n], seed=n, max_tokens=4, **ALONE).tokens
+
+
+def test_the_second_turn_computes_only_what_is_new(model):
+    first = model.generate(PROMPT * 9, max_tokens=40, seed=1, **ALONE)
+    again = model.generate([*PROMPT * 9, *first.tokens, 5, 6, 7], max_tokens=1, **ALONE)
+    assert again.timings.prefill_tokens == 4  # the last token of the answer was never computed
+    assert again.timings.cached_tokens == 108 + 39
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_more_requests_than_there_is_room_for(load, seed):
+    """Ten that together want four times the blocks; some are cancelled, some left unread."""
+    rng = random.Random(seed)
+    model, alone = load(sequences=2), load()
+    prompts = [[n, *(PROMPT * 20)[: rng.randrange(5, 200)]] for n in range(10)]
+    options = [{"max_tokens": rng.randrange(1, 256 - len(prompt)), "seed": 3, **ALONE} for prompt in prompts]
+
+    def ask(n: int) -> list[int] | None:
+        stream = model.stream(prompts[n], **options[n])
+        tokens = []
+        for piece in stream:
+            tokens.append(piece.token)
+            if n % 5 == 4 and len(tokens) == 3:
+                stream.cancel()
+            if n % 3 == 0:
+                time.sleep(0.0005)
+        return None if n % 5 == 4 and len(tokens) >= 3 else tokens
+
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(ask, range(10)))
+    for n, answer in enumerate(answers):
+        assert answer is None or answer == alone.generate(prompts[n], **options[n]).tokens
+    assert idle(model)
+
+
+def test_room_that_unread_answers_hold_goes_to_who_wants_it(load):
+    model = load(sequences=2)
+    unread = [model.stream([n, *PROMPT * 4], max_tokens=200, seed=n, **ALONE) for n in range(6)]
+    begun = [[next(stream).token] for stream in unread]
+    assert len(model.generate([9, *PROMPT * 15], max_tokens=60, **ALONE).tokens) == 60
+    for tokens, stream in zip(begun, unread, strict=True):
+        tokens += [piece.token for piece in stream]
+    alone = load()
+    for n, tokens in enumerate(begun):
+        assert tokens == alone.generate([n, *PROMPT * 4], max_tokens=200, seed=n, **ALONE).tokens
+
+
+def test_logits_beside_answers(load):
+    model, alone = load(sequences=2), load()
+    wanted = alone.logits(PROMPT * 8)
+    stream = model.stream(PROMPT, max_tokens=150, seed=1, **ALONE)
+    tokens = [next(stream).token]
+    np.testing.assert_array_equal(model.logits(PROMPT * 8), wanted)
+    tokens += [piece.token for piece in stream]
+    assert tokens == alone.generate(PROMPT, max_tokens=150, seed=1, **ALONE).tokens
+
+
+def test_disconnects_leave_nothing_behind(load):
+    model = load(sequences=3)
+    rng = random.Random(5)
+
+    def ask(n: int) -> None:
+        stream = model.stream([n % 250, *PROMPT * 3], max_tokens=100, **ALONE)
+        for _ in range(rng.randrange(12)):
+            next(stream)
+        if n % 2:
+            stream.close()
+        else:
+            del stream
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(ask, range(200)))
+    assert idle(model)
+    assert len(model.generate(PROMPT * 16, max_tokens=60, **ALONE).tokens) == 60
+
+
+def test_a_full_queue_says_so(load, monkeypatch):
+    monkeypatch.setattr(scheduling, "MOST_WAITING", 0)
+    with pytest.raises(Busy, match="0 requests"):
+        load().generate(PROMPT)
+
+
+def test_a_guide_that_fails_ends_one_answer_and_no_other(load, monkeypatch):
+    model = load(sequences=2)
+    stream = model.stream(PROMPT, max_tokens=100, seed=1, **ALONE)
+    tokens = [next(stream).token]
+    from furet.sample.constraint import Guide
+
+    def fails(self: Guide, logits: np.ndarray) -> None:
+        raise BadRequest("the answer cannot go on")
+
+    monkeypatch.setattr(Guide, "admitted", fails)
+    with pytest.raises(BadRequest, match="cannot go on"):
+        model.generate(PROMPT, regex="a+")
+    tokens += [piece.token for piece in stream]
+    assert tokens == load().generate(PROMPT, max_tokens=100, seed=1, **ALONE).tokens and idle(model)
+
+
+def test_the_thread_ends_when_nothing_is_left(load):
+    model = load()
+    model.generate(PROMPT, max_tokens=2)
+    deadline = time.monotonic() + 10
+    while any(thread.name == "furet steps" for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(thread.name == "furet steps" for thread in threading.enumerate())
+    assert model.generate(PROMPT, max_tokens=2).tokens
