@@ -1,9 +1,12 @@
-"""A server on a port of its own, for clients that speak through sockets."""
+"""Servers on ports of their own, for clients that speak through sockets."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from signal import SIGTERM
 from threading import Event, Thread
 from typing import Any
 
@@ -38,3 +41,18 @@ def serving(app: Any) -> Iterator[str]:
         server.should_exit = True
         thread.join(30)
     assert not thread.is_alive()
+
+
+@contextmanager
+def furet_serve(*arguments: str) -> Iterator[str]:
+    """The address of `furet serve` in a process of its own."""
+    command = [sys.executable, "-m", "furet", "serve", "--port", "0", "--no-page", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().strip()
+            assert address.startswith("http://"), f"the server does not start: {process.wait(30)}"
+            yield address
+        finally:
+            process.terminate()
+    assert process.returncode in (0, -SIGTERM), process.returncode
