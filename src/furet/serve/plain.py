@@ -34,7 +34,8 @@ def router(models: Models, metrics: Metrics) -> APIRouter:
     """/health, /metrics, /tokenize, /detokenize."""
     routes = APIRouter()
 
-    @routes.api_route("/health", methods=["GET", "HEAD"])
+    @routes.get("/health")
+    @routes.head("/health", include_in_schema=False)
     async def health() -> dict[str, Any]:
         """Whether the server is alive; no token is wanted, and nothing private told."""
         return {"status": "ok", "models_loaded": len(models.loaded())}

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from furet.serve.errors import Failure, failure_of
 
@@ -91,11 +91,10 @@ class _Stream(StreamingResponse):
         super().__init__(frames, headers={"x-accel-buffering": "no"}, media_type=media_type)
         self._frames, self._first, self._gone, self._failed = frames, first, gone, failed
         self._comment, self._quiet = comment, quiet
-        self._since = 0.0  # when the last frame was given to the connection, and whether it has been taken
-        self._taken = True
+        self._since = 0.0  # when something was given to the connection last, and whether it has been taken
+        self._taken = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         pumping = asyncio.ensure_future(self._pump(send))
         watching = asyncio.ensure_future(self._watch(send))
         try:
@@ -107,32 +106,36 @@ class _Stream(StreamingResponse):
             await self._frames.aclose()
 
     async def _pump(self, send: Send) -> None:
-        """Send all frames, and the end."""
+        """Send the beginning, all frames, and the end."""
+        await self._send(send, {"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             frame = await self._first
             while frame is not None:
-                await self._send(send, frame)
+                await self._send(send, _body(frame))
                 frame = await anext(self._frames, None)
         except Exception as error:
-            await self._send(send, self._failed(failure_of(error)))
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._send(send, _body(self._failed(failure_of(error))))
+        await self._send(send, _body(b"", more=False))
 
     async def _watch(self, send: Send) -> None:
         """Comment where there is nothing to say; returns when the reader takes nothing any more."""
         loop = asyncio.get_running_loop()
-        self._since = loop.time()
         while True:
             await asyncio.sleep(self._quiet)
             waited = loop.time() - self._since
             if not self._taken and waited > STALLED:
                 return
             if self._taken and waited >= self._quiet and self._comment:
-                await asyncio.wait_for(self._send(send, self._comment), STALLED)
+                await asyncio.wait_for(self._send(send, _body(self._comment)), STALLED)
 
-    async def _send(self, send: Send, frame: bytes) -> None:
+    async def _send(self, send: Send, message: Message) -> None:
         self._taken, self._since = False, asyncio.get_running_loop().time()
-        await send({"type": "http.response.body", "body": frame, "more_body": True})
+        await send(message)
         self._taken = True
+
+
+def _body(content: bytes, more: bool = True) -> Message:
+    return {"type": "http.response.body", "body": content, "more_body": more}
 
 
 async def _next(frames: Frames) -> bytes | None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
+from fastapi.testclient import TestClient
 from serve.fake_models import FakeModels
 
 from furet.serve.app import ServerSettings, create_app
-
-TOKEN = "a token of tests"
 
 
 @pytest.fixture
@@ -20,12 +18,11 @@ def models() -> FakeModels:
 
 
 @pytest.fixture
-def client(models: FakeModels) -> Callable[..., httpx.AsyncClient]:
+def client(models: FakeModels) -> Callable[..., TestClient]:
     """`client(token=..., ...)`: settings of the server; called at http://localhost:8080."""
 
-    def client(**settings: Any) -> httpx.AsyncClient:
-        app: Any = create_app(models, ServerSettings(**settings), page=False)  # type: ignore[arg-type]
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost:8080")
+    def client(**settings: Any) -> TestClient:
+        app = create_app(models, ServerSettings(**settings))  # type: ignore[arg-type]
+        return TestClient(app, "http://localhost:8080", raise_server_exceptions=False, follow_redirects=False)
 
     return client

@@ -1,0 +1,73 @@
+"""The figures at /metrics, read by Prometheus' own parser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+from serve.fake_models import FakeModels
+
+from furet.errors import WorkerDied
+
+Client = Callable[..., TestClient]
+CHAT = {"model": "fake", "messages": [{"role": "user", "content": "one two three"}]}
+
+
+def figures(client: TestClient) -> dict[str, float]:
+    """Each figure by its name and labels."""
+    response = client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return {
+        f"{sample.name}{sorted(sample.labels.values())}": sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+
+def test_answers_are_counted_whatever_the_api(client: Client) -> None:
+    called = client()
+    called.post("/v1/chat/completions", json=CHAT)
+    called.post("/v1/chat/completions", json={**CHAT, "stream": True})
+    called.post("/api/chat", json={**CHAT, "stream": False})
+    called.post("/v1/messages", json={**CHAT, "max_tokens": 50})
+    found = figures(called)
+    assert found["furet_answers_total['stop']"] == 4
+    assert found["furet_prompt_tokens_total[]"] == 16 and found["furet_cached_tokens_total[]"] == 8
+    assert found["furet_answer_tokens_total[]"] == 12
+    assert found["furet_time_to_first_token_seconds_count[]"] == 4
+    assert found["furet_token_seconds_count[]"] == 8
+    assert found["furet_answers_running[]"] == found["furet_answers_waiting[]"] == 0
+    assert found["furet_requests_total['/v1/chat/completions', '200', 'POST']"] == 2
+    assert found["furet_model_memory_bytes['fake']"] == 120_000_000
+
+
+def test_refusals_and_losses_are_counted_too(client: Client, models: FakeModels) -> None:
+    called = client()
+    models.after = WorkerDied("killed")
+    called.post("/v1/chat/completions", json=CHAT)
+    called.get("/v1/made-up")
+    called.get("/v1/models", headers={"host": "evil.example"})
+    found = figures(called)
+    assert found["furet_answers_lost_total[]"] == 1 and found["furet_answers_total['worker_died']"] == 1
+    assert found["furet_requests_total['404', 'GET', 'none']"] == 1
+    assert found["furet_requests_total['421', 'GET', 'none']"] == 1
+    assert found["furet_answers_running[]"] == found["furet_answers_waiting[]"] == 0
+
+
+def test_health_tells_that_the_server_is_alive_and_no_more(client: Client) -> None:
+    called = client(token="a token of tests")
+    assert called.get("/health").json() == {"status": "ok", "models_loaded": 0}
+    assert called.head("/health").status_code == 200
+    assert called.get("/metrics").status_code == 401
+
+
+def test_tokens_of_a_text_and_back(client: Client) -> None:
+    called = client()
+    tokens = called.post("/tokenize", json={"model": "fake", "content": "one two"}).json()["tokens"]
+    assert called.post("/detokenize", json={"model": "fake", "tokens": tokens}).json() == {"content": "one two"}
+    pieces = called.post("/tokenize", json={"model": "fake", "content": "one two", "with_pieces": True}).json()
+    assert [each["piece"] for each in pieces["tokens"]] == ["one", " two"]
+    for tokens in ([-1], [True], [1.5], ["a"], [1 << 40], 7):
+        assert called.post("/detokenize", json={"model": "fake", "tokens": tokens}).status_code == 400
+    assert called.post("/tokenize", json={"model": "other", "content": "a"}).status_code == 404
