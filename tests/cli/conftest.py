@@ -16,7 +16,7 @@ from furet.cli.main import main
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Caches and state of this test alone, and no network."""
-    for name in ("HOME", "FURET_CACHE", "HF_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+    for name in ("HOME", "FURET_CACHE", "HF_HOME", "FURET_DATA", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,12 @@ class Chat:
         self._settle()
         found = saved.read(Path(path))
         self.system, self._turns, self._first = found.system, list(found.messages), 0
+
+    def restore(self, turns: Sequence[tuple[str, str]]) -> None:
+        """Replace all turns by others, each what was said and its answer; the system message stays."""
+        self._settle()
+        both = [message for said, answer in turns for message in (("user", said), ("assistant", answer))]
+        self._turns, self._first = [Message(role, text) for role, text in both], 0
 
     def _answer(
         self, before: list[Message], text: str, options: Options, progress: Progress | None

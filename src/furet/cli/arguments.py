@@ -33,12 +33,16 @@ class Argument:
 
 
 class Option:
-    """A parameter given by one of its names; without names it is `--the-parameter`."""
+    """A parameter given by one of its names; without names it is `--the-parameter`.
 
-    def __init__(self, *names: str, help: str, metavar: str = "") -> None:
+    bare    the value of an option that is given without one; None: it must have one
+    """
+
+    def __init__(self, *names: str, help: str, metavar: str = "", bare: str | None = None) -> None:
         self.names = names
         self.help = help
         self.metavar = metavar
+        self.bare = bare
 
 
 class Group:
@@ -116,6 +120,8 @@ def _add(target: argparse._ActionsContainer, name: str, hint: Any, default: Any)
             settings["nargs"] = "?"
         target.add_argument(name, **settings)
     else:
+        if place.bare is not None:
+            settings |= {"nargs": "?", "const": place.bare}
         names = place.names or (f"--{name.replace('_', '-')}",)
         target.add_argument(*names, dest=name, required=required, **settings)
 

@@ -7,12 +7,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 from furet.cli import options
-from furet.cli.arguments import Option
+from furet.cli.arguments import Argument, Option
+from furet.cli.chats import LAST, Beginning, chosen_chat, listed_chats, opened_store
 from furet.cli.commands import Talk, command
 from furet.cli.editor import lines, typed
 from furet.cli.sampling import SamplingOptions, listed_chain, sampling_settings
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from furet import Model, Stream
+    from furet.chat.store.recorder import Recording
 
 # The editor and the Markdown view with their libraries: by how much a chat on a terminal peaks above the same
 # chat through a pipe, and a little more.
@@ -30,11 +31,24 @@ _SCREEN_BYTES = 30_000_000
 
 
 def chat(
-    model: options.ModelArgument = "smollm2",
-    system: Annotated[
-        str | None, Option("--system", help="what the model is told before the conversation")
+    model: Annotated[
+        str | None, Argument("alias, path, hf:org/name[:quant] or pypi:name; default: smollm2", metavar="MODEL")
     ] = None,
+    system: Annotated[str | None, Option("--system", help="what the model is told before the conversation")] = None,
     preset: options.Preset = None,
+    resume: Annotated[
+        str | None,
+        Option(
+            "--resume",
+            help="go on with the last chat, or with the one whose id or title begins with CHAT; what the chat "
+            "has settings for need not be given again",
+            metavar="CHAT",
+            bare=LAST,
+        ),
+    ] = None,
+    list: Annotated[bool, Option("--list", help="list the recent chats, and end")] = False,
+    json: Annotated[bool, Option("--json", help="the list as JSON")] = False,
+    no_save: Annotated[bool, Option("--no-save", help="leave no trace of this chat")] = False,
     max_tokens: options.MaxTokens = None,
     threads: options.Threads = None,
     context: options.Context = None,
@@ -49,36 +63,50 @@ def chat(
     Ctrl-C stops the answer, /help lists the commands, Ctrl-D quits. When input or output is not a terminal,
     every line of stdin is a message and every answer goes to stdout as plain text.
 
+    Chats are kept on this machine, for you alone, where the page of `furet serve` shows them too; --no-save keeps
+    none. FURET_DATA names another folder for them.
+
     examples:
       furet chat
       furet chat smollm2 --system "Answer in one sentence."
       furet chat old-model.gguf --preset vicuna
+      furet chat --list
+      furet chat --resume
+      furet chat --resume "Who are"
       printf 'Hello!\\nWho are you?\\n' | furet chat --temperature 0
     """
     from furet import load
 
     if options.listed_presets(preset) or listed_chain(sampling):
         return
+    if list or json:
+        listed_chats(json=json)
+        return
     settings = sampling_settings(sampling)
     on_terminal = is_terminal(sys.stdin, sys.stdout)
-    with load(
-        options.model_file(model),
-        threads=threads,
-        context=context,
-        memory=memory,
-        repack=not no_repack,
-        kv=kv,
-        reserve=_SCREEN_BYTES if on_terminal else 0,
-    ) as loaded:
-        conversation = loaded.chat(system=system, preset=preset, max_tokens=max_tokens, **settings)
-        for remark in (*loaded.notes, *conversation.notes):
-            note(f"note: {remark}")
-        if on_terminal:
-            import_module("furet.cli.markdown")  # now, and not while the first answer waits for it
-            note(_banner(loaded))
-            _converse(Talk(conversation, _show), typed(), forgiving=True)
-        else:
-            _converse(Talk(conversation, _print), lines(sys.stdin.buffer), forgiving=False)
+    with opened_store(wanted=resume is not None, saving=not no_save) as store:
+        resumed = None if resume is None or store is None else chosen_chat(store, resume)
+        beginning = Beginning.of(resumed, model, system, preset, max_tokens, settings)
+        with load(
+            options.model_file(beginning.model),
+            threads=threads,
+            context=context,
+            memory=memory,
+            repack=not no_repack,
+            kv=kv,
+            reserve=_SCREEN_BYTES if on_terminal else 0,
+        ) as loaded:
+            conversation = loaded.chat(system=beginning.system, preset=beginning.preset, **beginning.options)
+            talk = Talk(conversation, _show if on_terminal else _print)
+            beginning.enter(talk, store, saving=not no_save)
+            for remark in (*loaded.notes, *talk.new_notes()):
+                note(f"note: {remark}")
+            if on_terminal:
+                import_module("furet.cli.markdown")  # now, and not while the first answer waits for it
+                note(_banner(loaded))
+                _converse(talk, typed(), forgiving=True)
+            else:
+                _converse(talk, lines(sys.stdin.buffer), forgiving=False)
 
 
 def _converse(talk: Talk, messages: Iterator[str], *, forgiving: bool) -> None:
@@ -89,7 +117,7 @@ def _converse(talk: Talk, messages: Iterator[str], *, forgiving: bool) -> None:
                 if command(talk, message) == "quit":
                     return
             else:
-                talk.answer(partial(talk.chat.say, message))
+                talk.say(message)
         except FuretError as error:
             if not forgiving:
                 raise
@@ -106,7 +134,7 @@ def _banner(model: Model) -> str:
     )
 
 
-def _show(begin: Callable[..., Stream]) -> None:
+def _show(begin: Callable[..., Stream | Recording]) -> None:
     """An answer on a terminal, as Markdown while it is being made."""
     from furet.cli.markdown import MarkdownStream
 
@@ -121,7 +149,7 @@ def _show(begin: Callable[..., Stream]) -> None:
         note("(stopped)")
 
 
-def _print(begin: Callable[..., Stream]) -> None:
+def _print(begin: Callable[..., Stream | Recording]) -> None:
     """An answer as plain text, for programs."""
     for piece in begin():
         print(piece.text, end="", flush=True)

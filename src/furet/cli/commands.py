@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from furet.cli import options
@@ -12,18 +13,34 @@ from furet.errors import BadRequest
 
 if TYPE_CHECKING:
     from furet import Chat, Stream
+    from furet.chat.store.recorder import Recorder, Recording
 
 
 @dataclass
 class Talk:
     """A conversation.
 
-    answer  shows an answer, given what begins it: `chat.say` with its text, or `chat.regenerate`
+    answer      shows an answer, given what begins it: `say` with its text, or `regenerate`
+    recorder    writes it down in the store; None: nothing does
     """
 
     chat: Chat
-    answer: Callable[[Callable[..., Stream]], None]
+    answer: Callable[[Callable[..., Stream | Recording]], None]
+    recorder: Recorder | None = None
     noted: int = 0  # remarks of the conversation that were shown
+
+    def say(self, text: str) -> None:
+        """Say something, and show the answer."""
+        self.answer(partial((self.recorder or self.chat).say, text))
+
+    def regenerate(self) -> None:
+        """Show another answer to what was said last."""
+        self.answer((self.recorder or self.chat).regenerate)
+
+    def other_turns(self) -> None:
+        """What is said from now on belongs to another chat of the store."""
+        if self.recorder is not None:
+            self.recorder.anew()
 
     def new_notes(self) -> list[str]:
         """Remarks of the conversation that were not shown yet."""
@@ -64,6 +81,7 @@ def _save(talk: Talk, argument: str) -> None:
 
 def _load(talk: Talk, argument: str) -> None:
     talk.chat.load(_file(argument, "load"))
+    talk.other_turns()
     note(f"{len(talk.chat.messages)} messages loaded; the conversation goes on from there")
 
 
@@ -74,11 +92,12 @@ def _file(argument: str, name: str) -> str:
 
 
 def _regenerate(talk: Talk, argument: str) -> None:
-    talk.answer(talk.chat.regenerate)
+    talk.regenerate()
 
 
 def _clear(talk: Talk, argument: str) -> None:
     talk.chat.clear()
+    talk.other_turns()
     note("everything said is forgotten; the system message stays")
 
 
