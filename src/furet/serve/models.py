@@ -72,8 +72,8 @@ class Models:
     ) -> None:
         found = budget(memory)
         wanted = settings(context, sequences, CHUNK, threads, kv=kv)
-        self.budget = Budget(found.bytes, f"the server's budget ({found.source})")
-        self._tenants = Tenants(self.budget, wanted, keep_alive)
+        self.budget = found.bytes
+        self._tenants = Tenants(Budget(found.bytes, f"the server's budget ({found.source})"), wanted, keep_alive)
         self._keep = [names.named(ref) for ref in keep]
         self._given = {name: each for each in self._keep for name in (each.ref, each.alias) if name}
         self._offline = offline or None

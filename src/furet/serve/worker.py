@@ -190,9 +190,9 @@ def _first(inbox: BinaryIO) -> wire.Load:
 
 
 def _loaded(load: wire.Load) -> Model:
-    from furet.chat.model import load as load_model
-
     try:
+        from furet.chat.model import load as load_model
+
         return load_model(
             load.path,
             threads=load.threads,
@@ -204,6 +204,10 @@ def _loaded(load: wire.Load) -> Model:
         )
     except MemoryError:
         raise DoesNotFit("the machine has no memory left for this model") from None
+    except FuretError:
+        raise
+    except Exception as error:
+        raise FuretError(f"an error of furet itself while loading: {_where(error)}") from error
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:

