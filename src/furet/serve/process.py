@@ -104,7 +104,7 @@ class Process:
         logging_ = asyncio.create_task(self._log(self._child.stderr))
         said = ""
         try:
-            while news := await wire.read_news(self._child.stdout):
+            while news := await read_news(self._child.stdout):
                 self._hear(news)
         except wire.Malformed as error:
             said = f"sent what is no message, {error}"
@@ -207,6 +207,17 @@ async def start(load: wire.Load, name: str) -> Process:
         await asyncio.shield(process.ended)
         raise
     return process
+
+
+async def read_news(reader: asyncio.StreamReader) -> wire.News | None:
+    """The next message of a process; None at the end. Raises Malformed."""
+    try:
+        header = await reader.readexactly(wire.HEADER)
+        return wire.decode_news(await reader.readexactly(wire.size_told(header)))
+    except asyncio.IncompleteReadError as error:
+        if error.partial or error.expected != wire.HEADER:
+            raise wire.Malformed("a frame that was cut short") from None
+        return None
 
 
 def _how(code: int) -> str:

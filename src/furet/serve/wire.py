@@ -11,7 +11,6 @@ that runs a model has read a file that may be hostile. What does not fit is `Mal
 from __future__ import annotations
 
 import json
-from asyncio import IncompleteReadError, StreamReader
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
@@ -25,7 +24,7 @@ from furet.serve.jobs import Job, Reply
 
 MAX_FRAME = 64 << 20  # bytes: twice the largest request that the server reads
 WINDOW = 64  # replies of one job that may be on their way to a reader who has not taken them
-_HEADER = 4
+HEADER = 4  # bytes
 
 
 class Malformed(Exception):
@@ -142,7 +141,7 @@ def encode(message: Command | News) -> bytes:
     data = text.encode("utf-8", "surrogatepass")  # half a character is refused by the tokenizer, which says where
     if len(data) > MAX_FRAME:
         raise BadRequest(f"{len(data)} bytes, wanted at most {MAX_FRAME}", "ask for less at once")
-    return len(data).to_bytes(_HEADER, "big") + data
+    return len(data).to_bytes(HEADER, "big") + data
 
 
 def decode_command(data: bytes) -> Command:
@@ -157,29 +156,19 @@ def decode_news(data: bytes) -> News:
 
 def read_command(file: BinaryIO) -> Command | None:
     """The next message to this process, waited for; None at the end. Raises Malformed."""
-    header = file.read(_HEADER)
+    header = file.read(HEADER)
     if not header:
         return None
-    data = file.read(_size(header))
-    if len(data) < _size(header):
+    data = file.read(size_told(header))
+    if len(data) < size_told(header):
         raise Malformed("a frame that was cut short")
     return decode_command(data)
 
 
-async def read_news(reader: StreamReader) -> News | None:
-    """The next message of a process; None at the end. Raises Malformed."""
-    try:
-        return decode_news(await reader.readexactly(_size(await reader.readexactly(_HEADER))))
-    except IncompleteReadError as error:
-        if error.partial or error.expected != _HEADER:
-            raise Malformed("a frame that was cut short") from None
-        return None
-
-
-def _size(header: bytes) -> int:
-    """The length that a header tells."""
+def size_told(header: bytes) -> int:
+    """The length of what follows a header; raises Malformed for one that is no header."""
     size = int.from_bytes(header, "big")
-    if len(header) < _HEADER or size > MAX_FRAME:
+    if len(header) < HEADER or size > MAX_FRAME:
         raise Malformed(f"a frame of {size} bytes, wanted at most {MAX_FRAME}")
     return size
 

@@ -14,18 +14,20 @@ from time import monotonic
 import pytest
 from asking import ENDLESS, PROMPTS, Run, greedy, lives, told, until
 
-from furet.errors import Busy, DoesNotFit, FuretError, NotFound, WorkerDied
+from furet.errors import Busy, DoesNotFit, FuretError, WorkerDied
 from furet.serve import process, supervise, wire
 from furet.serve.supervise import Worker
 
 Start = Callable[[wire.Load, str], "asyncio.Future[process.Process]"]
+
+WAIT = 20.0  # seconds; on a machine that has nothing else to do it is one
 
 
 def a_worker(path: Path, **options: int) -> Worker:
     return Worker(wire.Load(str(path), threads=1, slots=options.pop("slots", 4)), path.stem, **options)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_process_killed_in_mid_answer(
     run: Run, worker: Worker, number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -45,7 +47,7 @@ def test_a_process_killed_in_mid_answer(
         return list(lost), text, monotonic() - began
 
     lost, text, seconds = run(killed())
-    assert text == wanted and seconds < 5
+    assert text == wanted and seconds < WAIT
     for error in lost:
         assert isinstance(error, WorkerDied) and error.exit_code == 1
         assert number.name in error.message and "lost" in error.message and "started again" in error.hint
@@ -123,10 +125,11 @@ def test_a_process_that_dies_again_and_again_is_given_longer_and_longer_pauses(
     assert "after 5 deaths in a row" in caplog.text
 
 
-@pytest.mark.parametrize("error", [NotFound("the file is gone"), DoesNotFit("9 GB, and 1 GB is left")])
 def test_a_model_that_cannot_be_loaded_again_says_why(
-    run: Run, tinies: list[Path], monkeypatch: pytest.MonkeyPatch, error: FuretError
+    run: Run, tinies: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    error = DoesNotFit("9 GB, and 1 GB is left")
+
     async def fails(load: wire.Load, name: str) -> process.Process:
         raise error
 
@@ -137,7 +140,7 @@ def test_a_model_that_cannot_be_loaded_again_says_why(
         os.kill(made.pid, signal.SIGKILL)
         await until(lambda: made.failed is not None)
         for _ in range(2):
-            with pytest.raises(type(error), match=error.message):
+            with pytest.raises(DoesNotFit, match=error.message):
                 await anext(made.run(ENDLESS))
         assert made.failed is error
         await made.close()

@@ -14,7 +14,7 @@ from furet.chat.events import Began, CallArguments, CallBegan, Ended, Text
 from furet.errors import BadRequest, FuretError
 from furet.files.store.disk import DiskFull
 from furet.sample.logprobs import TokenLogprob
-from furet.serve import wire
+from furet.serve import process, wire
 from furet.serve.jobs import AnswerChat, Continue, CountTokens, Describe, Detokenize, Embed, Result, Tokenize
 from furet.serve.wire import Malformed
 
@@ -120,7 +120,7 @@ def test_frames_that_are_cut_short_or_too_long_are_malformed(data: bytes) -> Non
         reader = asyncio.StreamReader()
         reader.feed_data(data)
         reader.feed_eof()
-        await wire.read_news(reader)
+        await process.read_news(reader)
 
     with pytest.raises(Malformed):
         asyncio.run(read())
@@ -131,7 +131,7 @@ def test_the_end_between_two_frames_is_the_end() -> None:
         reader = asyncio.StreamReader()
         reader.feed_data(FRAME * 2)
         reader.feed_eof()
-        return [await wire.read_news(reader) for _ in range(3)]
+        return [await process.read_news(reader) for _ in range(3)]
 
     assert asyncio.run(read()) == [wire.Done(1), wire.Done(1), None]
     assert wire.read_command(io.BytesIO(b"")) is None

@@ -56,10 +56,10 @@ def test_answers_are_those_of_the_model(run: Run, worker: Worker, model: Model) 
 
 
 def test_eight_at_once_answer_as_each_does_alone(run: Run, worker: Worker, model: Model) -> None:
-    wanted = [model.generate(prompt, **greedy(prompt).options).text for prompt in PROMPTS]
+    wanted = [model.generate(prompt, **greedy(prompt, 16).options).text for prompt in PROMPTS]
 
     async def all_at_once() -> list[tuple[str, Ended]]:
-        return await asyncio.gather(*(told(worker.run(greedy(prompt))) for prompt in PROMPTS))
+        return await asyncio.gather(*(told(worker.run(greedy(prompt, 16))) for prompt in PROMPTS))
 
     assert [text for text, _ in run(all_at_once())] == wanted
 
@@ -149,13 +149,13 @@ def test_cancelling_takes_effect_within_a_step(run: Run, worker: Worker) -> None
 def test_a_reader_who_takes_nothing_costs_no_memory_and_nobody_else_an_answer(
     run: Run, worker: Worker, model: Model
 ) -> None:
-    wanted = model.generate(PROMPTS[1], **greedy(PROMPTS[1], 200).options).text
+    wanted = model.generate(PROMPTS[1], **greedy(PROMPTS[1], 120).options).text
 
     async def slow() -> tuple[str, int]:
-        stream = worker.run(greedy(PROMPTS[1], 200))
+        stream = worker.run(greedy(PROMPTS[1], 120))
         text = [await anext(stream), await anext(stream)]
         before = resident(worker.pid)
-        for _ in range(3):
+        for _ in range(2):
             assert (await told(worker.run(greedy(PROMPTS[0], 24))))[1].answer_tokens == 24
         (inbox,) = worker._process._answers.values()
         assert 0 < inbox.qsize() <= wire.WINDOW
@@ -208,12 +208,10 @@ def test_the_process_does_not_mind_ctrl_c(run: Run, worker: Worker) -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        b"\x00",
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\x00\x00\x00\x05{",
         b"\x00\x00\x00\x02{}",
         wire.encode(wire.Cancel(1)),
-        wire.encode(wire.Done(1)),
     ],
 )
 def test_a_process_that_hears_no_message_ends(sent: bytes) -> None:
