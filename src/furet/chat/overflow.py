@@ -23,7 +23,6 @@ Encode = Callable[[Sequence[Message]], list[int]]
 Count = Callable[[str], int]
 
 ROOM = 256  # tokens kept free for an answer, or a quarter of the context when that is less
-AROUND = 8  # tokens that a template may write around a message
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,14 @@ def drop_turns(messages: Sequence[Message], encode: Encode, count: Count, contex
     turns = _turns(messages)
     if len(prompt) + room <= context or len(turns) < 2:
         return Fitted(prompt)
-    sizes = [sum(AROUND + count(_text(message)) for message in turn) for turn in turns]
-    fixed = sum(AROUND + count(message.content) for message in messages if message.role == "system")
-    likely = _first_kept(sizes, fixed, context, room)
+    fixed = len(encode([*_system(messages), Message("user", "")]))
+    said = [[count(_text(message)) for message in turn] for turn in turns]
+    around = -(-(len(prompt) - fixed - sum(map(sum, said))) // sum(map(len, said)))  # what is written around a message
+    likely = _first_kept([sum(sizes) + around * len(sizes) for sizes in said], fixed, context, room)
 
     def kept(first: int) -> list[int]:
-        said = {id(message) for turn in turns[first:] for message in turn}
-        return encode([message for message in messages if message.role == "system" or id(message) in said])
+        latest = {id(message) for turn in turns[first:] for message in turn}
+        return encode([message for message in messages if message.role == "system" or id(message) in latest])
 
     places = range(max(likely, 1), len(turns))
     at = bisect_left(places, True, key=lambda first: len(kept(first)) + room <= context)
@@ -77,8 +77,7 @@ def shift_tokens(prompt: list[int], messages: Sequence[Message], encode: Encode,
     excess = len(prompt) + room - context
     if excess <= 0:
         return Fitted(prompt)
-    system = [message for message in messages if message.role == "system"]
-    head = _common(prompt, encode([*system, Message("user", "")]))
+    head = _common(prompt, encode([*_system(messages), Message("user", "")]))
     chunk = max(1, context // 4)
     forgotten = -(-excess // chunk) * chunk
     if head + forgotten >= len(prompt):
@@ -87,6 +86,10 @@ def shift_tokens(prompt: list[int], messages: Sequence[Message], encode: Encode,
         return Fitted(prompt)  # the system message alone fills the context
     note = f"the context is full: the model no longer sees the first {forgotten} tokens behind the system message"
     return Fitted(prompt[:head] + prompt[head + forgotten :], forgotten, note)
+
+
+def _system(messages: Sequence[Message]) -> list[Message]:
+    return [message for message in messages if message.role == "system"]
 
 
 def _turns(messages: Sequence[Message]) -> list[list[Message]]:
