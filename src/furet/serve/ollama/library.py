@@ -35,17 +35,19 @@ def router(models: Models, departures: Departures) -> APIRouter:
     """/api/tags, ps, show, pull, delete, version, and clear refusals of what furet does not do."""
     routes = APIRouter(tags=["ollama"])
 
-    @routes.head("/")
+    @routes.head("/", include_in_schema=False)
     async def alive() -> Response:
         """What clients ask before anything else."""
         return Response()
 
-    @routes.api_route("/api/version", methods=["GET", "HEAD"])
+    @routes.get("/api/version")
+    @routes.head("/api/version", include_in_schema=False)
     async def version() -> Response:
         """The version of furet."""
         return JSONResponse({"version": furet.__version__})
 
-    @routes.api_route("/api/tags", methods=["GET", "HEAD"])
+    @routes.get("/api/tags")
+    @routes.head("/api/tags", include_in_schema=False)
     async def tags() -> Response:
         """The models on this machine."""
         found = await asyncio.to_thread(models.installed)
@@ -84,7 +86,7 @@ def router(models: Models, departures: Departures) -> APIRouter:
         return Response()
 
     for path, why in REFUSED.items():
-        routes.add_api_route(f"/api{path}", _refusing(why), methods=["POST"])
+        routes.add_api_route(f"/api{path}", _refusing(why), methods=["POST"], include_in_schema=False)
     return routes
 
 
