@@ -33,6 +33,8 @@ def listen(host: str, port: int) -> socket.socket:
 
     raises  BadRequest for an address that this machine does not have, and for a port that is taken
     """
+    if not 0 <= port <= 65535:
+        raise BadRequest(f"port: got {port}, wanted 0 to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError, OverflowError) as error:
