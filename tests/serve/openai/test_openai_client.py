@@ -181,6 +181,8 @@ def test_an_answer_may_be_asked_for_as_an_object(client: openai.OpenAI, models: 
     parsed = client.chat.completions.parse(model="fake", messages=messages, response_format=Point)
     assert parsed.choices[0].message.parsed == Point(x=1, y=2)
     assert job(models).options["json_schema"]["required"] == ["x", "y"]
+    again: Any = [*messages, parsed.choices[0].message, {"role": "user", "content": "on"}]  # as clients send it back
+    assert client.chat.completions.create(model="fake", messages=again).choices[0].message.content == "on"
     client.chat.completions.create(model="fake", messages=messages, response_format={"type": "json_object"})
     assert job(models).options["json_schema"] == {"type": "object"}
     client.chat.completions.create(model="fake", messages=messages, response_format={"type": "text"})

@@ -117,7 +117,9 @@ class Point(BaseModel):
 def test_an_answer_may_be_asked_for_as_an_object(client: openai.OpenAI, models: FakeModels) -> None:
     parsed = client.responses.parse(model="fake", input='{"x": 3}', text_format=Point)
     assert parsed.output_parsed == Point(x=3)
-    assert models.jobs[-1][1].options["json_schema"]["required"] == ["x"]  # type: ignore[union-attr]
+    again: Any = [*parsed.output, {"role": "user", "content": "on"}]  # as clients send it back
+    assert client.responses.create(model="fake", input=again).output_text == "on"
+    assert models.jobs[0][1].options["json_schema"]["required"] == ["x"]  # type: ignore[union-attr]
 
 
 def test_log_probabilities_are_included_when_asked_for(client: openai.OpenAI) -> None:

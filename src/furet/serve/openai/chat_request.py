@@ -2,12 +2,12 @@
 
     honoured    model, messages, stream, stream_options.include_usage, n, stop, seed, temperature, top_p,
                 presence_penalty, frequency_penalty, logit_bias, logprobs, top_logprobs, max_tokens,
-                max_completion_tokens, tools, tool_choice, parallel_tool_calls, response_format; and by their own
-                names all other options of `furet.engine.request.Options` but those named next, `preset` (how the
+                max_completion_tokens, tools with `strict`, tool_choice, parallel_tool_calls, response_format; and
+                by their own names all other options of `furet.engine.request.Options`, `preset` (how the
                 conversation is written) and `overflow` (when it is too long: "refuse", "drop", "shift")
     accepted    where they change nothing: user, safety_identifier, prompt_cache_key and metadata are labels of the
-                caller's; store false; service_tier "auto" and "default"; modalities ["text"]; of tools
-                and schemas `strict` and descriptions
+                caller's; store false; service_tier "auto" and "default"; modalities ["text"]; the name and
+                description of a schema, and whether it is called strict: it holds in any case
     refused     everything else, by name: a field that is not known here is a 400; so are images, audio, files and
                 the json_schema option under that name, which is response_format here
 

@@ -17,7 +17,11 @@ Description = Annotated[str, Field(max_length=1 << 16)]
 
 
 class FunctionFields(Strict):
-    """parameters: JSON schema of the arguments, an object; none: it takes none."""
+    """What a tool is.
+
+    parameters  JSON schema of the arguments, an object; none: it takes none
+    strict      whether the arguments always follow the schema, which must then be one that can be honoured
+    """
 
     name: ToolName
     description: Description | None = None
@@ -81,7 +85,8 @@ ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Fie
 def plain_tool(function: FunctionFields) -> dict[str, Any]:
     """A tool as a job has it."""
     parameters = function.parameters or {"type": "object", "properties": {}}
-    return {"name": function.name, "description": function.description or "", "parameters": parameters}
+    plain = {"name": function.name, "description": function.description or "", "parameters": parameters}
+    return plain | ({"strict": True} if function.strict else {})
 
 
 def checked_choice(

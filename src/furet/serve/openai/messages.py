@@ -41,26 +41,30 @@ class UserMessage(Strict):
 
 
 class CalledFunction(Strict):
-    """arguments: JSON text, as the model wrote it."""
+    """A function and its arguments, JSON text as the model wrote it; clients add what they have read in it."""
 
     name: Name
     arguments: Words
+    parsed_arguments: Any = None
 
 
 class ToolCall(Strict):
-    """A call that the model made."""
+    """A call that the model made; clients that read it from a stream leave its index in it."""
 
     id: Name
+    index: int | None = None
     type: Literal["function"] = "function"
     function: CalledFunction
 
 
 class AssistantMessage(Strict):
-    """What the model said or called; what else clients send back with it may be there, empty."""
+    """What the model said or called; what else clients send back with it may be there: what they have read in it
+    themselves, and fields that are empty."""
 
     role: Literal["assistant"]
     content: Content | None = None
     tool_calls: Annotated[list[ToolCall], Field(max_length=MAX_TOOLS)] | None = None
+    parsed: Any = None
     refusal: None = None
     audio: None = None
     function_call: None = None

@@ -2,11 +2,12 @@
 
     honoured    model, input (a text, or items: messages, function_call, function_call_output), instructions,
                 previous_response_id, store, stream, max_output_tokens, temperature, top_p, top_logprobs with include
-                ["message.output_text.logprobs"], tools of type function, tool_choice, parallel_tool_calls,
-                text.format, truncation ("auto" forgets the oldest turns); and by their own names all other options
-                of `furet.engine.request.Options`, and `preset`
+                ["message.output_text.logprobs"], tools of type function with `strict`, tool_choice, text.format,
+                parallel_tool_calls, truncation ("auto" forgets the oldest turns); and by their own names all other
+                options of `furet.engine.request.Options`, and `preset`
     accepted    where they change nothing: user, safety_identifier, prompt_cache_key; metadata, which is given back;
-                background false; service_tier "auto" and "default"; of tools and schemas `strict` and descriptions
+                background false; service_tier "auto" and "default"; the name and description of a schema, and
+                whether it is called strict: it holds in any case
     refused     everything else, by name: reasoning, prompt, conversation, built-in tools, images and files
 """
 
@@ -44,6 +45,7 @@ class Part(Strict):
     text: Words
     annotations: Annotated[list[Any], Field(max_length=0)] | None = None
     logprobs: list[Any] | None = None
+    parsed: Any = None
 
 
 Parts = Words | Annotated[list[Part], Field(max_length=MAX_PARTS)]
@@ -66,6 +68,7 @@ class CallItem(Strict):
     call_id: Name
     name: Name
     arguments: Words
+    parsed_arguments: Any = None
     id: Name | None = None
     status: Status | None = None
 
