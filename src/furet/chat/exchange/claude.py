@@ -43,10 +43,7 @@ def read_claude(document: Place, now: float) -> ChatTree:
 
 
 def _message(key: str, parent: str | None, message: Place, model: str, created: float) -> Message:
-    sender = message["sender"]
-    if sender.value not in _ROLES:
-        raise sender.wrong("human or assistant")
-    role = _ROLES[sender.value]
+    role = message["sender"].choice(_ROLES)
     when = message["created_at"].seconds(created)
     return Message(key, "", parent, role, _content(message), model=model if role != "user" else None, created=when)
 

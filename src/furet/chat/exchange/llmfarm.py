@@ -54,12 +54,9 @@ def read_history(messages: Iterable[Place], now: float) -> ChatTree:
     """A chat with the messages of a history, which says neither its title nor its model."""
     found: list[Message] = []
     for number, message in enumerate(messages):
-        sender = message["sender"]
-        if sender.value not in _SENDERS:
-            raise sender.wrong("user or system")
+        role = message["sender"].choice(_SENDERS)
         parent = str(number - 1) if number else None
-        text = message["text"].text()
-        found.append(Message(str(number), "", parent, _SENDERS[sender.value], text, created=now))
+        found.append(Message(str(number), "", parent, role, message["text"].text(), created=now))
     title = next((checks.shortened(each.content, chats.TITLE) for each in found if each.role == "user"), "")
     return ChatTree(_UNKNOWN, {"title": title}, found, None, now, now)
 

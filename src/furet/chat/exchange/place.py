@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 from furet.chat.store.checks import MAX_CONTENT, shortened
 from furet.errors import BadRequest
 
+Chosen = TypeVar("Chosen")
+
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
+_LARGEST = 1e300
 _LATEST = 1e11  # seconds since 1970: the year 5138
 
 
@@ -70,13 +72,19 @@ class Place:
         """A text made one line of, cut where a name in the store must end."""
         return shortened(self.text(default))
 
+    def choice(self, choices: Mapping[str, Chosen]) -> Chosen:
+        """What one of several texts stands for."""
+        if not isinstance(self.value, str) or self.value not in choices:
+            raise self.wrong(" or ".join(choices))
+        return choices[self.value]
+
     def number(self, default: float | None = None) -> float:
-        """A finite number."""
+        """A number, not too large for arithmetic."""
         if self.value is None and default is not None:
             return default
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not abs(self.value) < math.inf:
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not abs(self.value) < _LARGEST:
             raise self.wrong("a number")
-        return float(self.value) if abs(self.value) < 1e300 else math.copysign(1e300, self.value)
+        return float(self.value)
 
     def whole(self, default: int | None = None) -> int:
         """A whole number that fits 64 bits."""

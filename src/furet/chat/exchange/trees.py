@@ -11,22 +11,23 @@ Node = TypeVar("Node")
 
 
 def ordered(parents: Mapping[str, str | None], path: str) -> list[str]:
-    """The ids of a forest, each after its parent, otherwise in the order given.
+    """The ids of a forest in the order given, but none before its parent.
 
     raises  BadRequest for a parent that there is not, and for circles
     """
-    children: dict[str | None, list[str]] = {}
-    for node, parent in parents.items():
-        if parent is not None and parent not in parents:
-            raise BadRequest(f"{path}: {node!r:.60}: its parent {parent!r:.60} is missing")
-        children.setdefault(parent, []).append(node)
-    found = list(children.get(None, ()))
-    for node in found:  # grows while it is walked
-        found += children.get(node, ())
-    if len(found) < len(parents):
-        lost = next(iter(parents.keys() - set(found)))
-        raise BadRequest(f"{path}: {lost!r:.60}: follows itself, by way of its parents")
-    return found
+    found: dict[str, None] = {}
+    for node in parents:
+        way: dict[str, None] = {}  # from the node back to one that is found
+        above: str | None = node
+        while above is not None and above not in found:
+            if above in way:
+                raise BadRequest(f"{path}: {above!r:.60}: follows itself, by way of its parents")
+            if above not in parents:
+                raise BadRequest(f"{path}: {next(reversed(way))!r:.60}: its parent {above!r:.60} is missing")
+            way[above] = None
+            above = parents[above]
+        found.update(reversed(way.items()))
+    return list(found)
 
 
 def without(parents: Mapping[str, str | None], order: list[str], kept: Mapping[str, Node]) -> dict[str, str | None]:

@@ -6,12 +6,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
-from typing import get_args
 
 from furet.chat.store import chats, checks
 from furet.chat.store.owners import Owner
 from furet.chat.store.records import CURRENT, Conversation, Counts, Message, Role, State, ToolCall
 from furet.errors import BadRequest, NotFound
+
+_UNKNOWN = Counts()
 
 _COLUMNS = """messages.*, chats.id AS chat_id, parents.id AS parent_id
     FROM messages JOIN chats ON chats.key = messages.chat
@@ -254,7 +255,6 @@ def _streaming(db: sqlite3.Connection, message: str) -> sqlite3.Row:
 
 
 def _message(row: sqlite3.Row) -> Message:
-    assert row["state"] in get_args(State)
     calls = json.loads(row["tool_calls"]) if row["tool_calls"] != "[]" else []
     return Message(
         id=row["id"],
@@ -268,6 +268,6 @@ def _message(row: sqlite3.Row) -> Message:
         tool_call_id=row["tool_call_id"],
         state=row["state"],
         error=row["error"],
-        counts=Counts(**json.loads(row["counts"])),
+        counts=_UNKNOWN if row["counts"] == "{}" else Counts(**json.loads(row["counts"])),
         created=row["created"],
     )

@@ -59,8 +59,10 @@ class Owner:
         with self._lock:
             if self._handle is None:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
-                handle = os.open(self._folder / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+                unlocked = self._folder / f".{self.name}"
+                handle = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
                 _try_lock(handle)
+                unlocked.rename(self._folder / self.name)  # nobody sees it before it is locked
                 self._handle = handle
 
     def release(self) -> None:
@@ -86,6 +88,12 @@ class Owner:
             return False
         os.close(handle)
         return True
+
+    def sweep(self) -> None:
+        """Remove what processes have left that died without an answer in the making."""
+        if self._folder.is_dir():
+            for path in self._folder.iterdir():
+                self.lives(path.name)
 
 
 def _forget(path: Path, handle: int) -> None:

@@ -52,6 +52,7 @@ class Store:
         try:
             with self._database.writing() as db:
                 messages.stop_orphans(db, self._owner)
+            self._owner.sweep()
         except BaseException:
             self._database.close()
             raise
