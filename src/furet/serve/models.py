@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from furet.engine.memory import Budget, budget
+from furet.engine.memory import Budget, budget, readable
 from furet.engine.plan import CHUNK, settings
 from furet.errors import BadRequest, Busy, FuretError
 from furet.files import store
@@ -19,6 +19,7 @@ from furet.serve.names import Listed
 from furet.serve.pulling import PullProgress
 from furet.serve.tenants import Tenant, Tenants
 
+OWN = 100_000_000  # bytes of the server's own process: 89 MB at their peak with the page, and a few for many callers
 MOST_PULLS = 4
 MOST_NAMES = 1000  # that are remembered
 
@@ -50,11 +51,12 @@ class Loaded:
 class Models:
     """Every model that this server may run, and those that it has in memory. Used in one asyncio loop.
 
-    memory      for all of them together; None: what the machine leaves now
+    memory      for all of them and the server itself; None: what the machine leaves now
     threads, context, sequences, kv     of each, as for `furet.load`
     keep        models that `start` loads and pins; these may also be paths
     keep_alive  seconds without a request after which a model is unloaded; None: never
     offline     True: download nothing
+    budget      what that leaves for models
     raises      NotFound, BadRequest
     """
 
@@ -72,8 +74,8 @@ class Models:
     ) -> None:
         found = budget(memory)
         wanted = settings(context, sequences, CHUNK, threads, kv=kv)
-        self.budget = found.bytes
-        self._tenants = Tenants(Budget(found.bytes, f"the server's budget ({found.source})"), wanted, keep_alive)
+        self.budget = Budget(max(0, found.bytes - OWN), f"{found.source} less {readable(OWN)} for the server")
+        self._tenants = Tenants(self.budget, wanted, keep_alive)
         self._keep = [names.named(ref) for ref in keep]
         self._given = {name: each for each in self._keep for name in (each.ref, each.alias) if name}
         self._offline = offline or None

@@ -225,8 +225,8 @@ class Tenants:
         says = ", ".join(f"{each.model.name} {readable(each.bytes)}" for each in kept)
         left = self.budget.bytes - sum(each.bytes for each in kept)
         return (
-            f"{tenant.model.name} needs {readable(wanted)}; of {self.budget.source}, {readable(self.budget.bytes)}, "
-            f"pinned models ({says}) leave {readable(left)}"
+            f"{tenant.model.name} needs {readable(wanted)}; {self.budget.source} is {readable(self.budget.bytes)}, "
+            f"of which pinned models ({says}) leave {readable(left)}"
         )
 
     def _look(self) -> None:

@@ -17,7 +17,7 @@ from furet.engine.memory import readable
 from furet.errors import Busy, DoesNotFit, FuretError, ModelFileError, WorkerDied
 from furet.serve import process
 from furet.serve.jobs import Describe
-from furet.serve.models import Models
+from furet.serve.models import OWN, Models
 
 LONG = greedy("x", 250)  # about a second of a tiny model
 SHORT = greedy("x", 2)
@@ -33,7 +33,7 @@ def serving(tinies: list[Path]) -> Serving:
     @asynccontextmanager
     async def serve(room: float = 2.5, **options: Any) -> AsyncIterator[Models]:
         files = [str(path) for path in tinies]
-        models = Models(memory=int(each * room), **{"threads": 1, "sequences": 1, "keep": files, **options})
+        models = Models(memory=OWN + int(each * room), **{"threads": 1, "sequences": 1, "keep": files, **options})
         try:
             yield models
         finally:
@@ -70,7 +70,7 @@ def test_the_longest_unused_makes_room(run: Run, serving: Serving) -> None:
             gone = models.loaded()[1].pid
             await told(models.run("tiny2", SHORT))
             assert here(models) == ["tiny0", "tiny2"] and not lives(gone)
-            assert sum(loaded.bytes for loaded in models.loaded()) <= models.budget
+            assert sum(loaded.bytes for loaded in models.loaded()) <= models.budget.bytes
 
     run(use())
 
@@ -83,7 +83,8 @@ def test_a_pinned_model_stays_and_who_does_not_fit_beside_is_told_by_how_much(ru
             with pytest.raises(DoesNotFit) as raised:
                 await models.load("tiny2")
             first = models.loaded()[0]
-            for figure in ("tiny2 needs", readable(models.budget), f"tiny0 {readable(first.bytes)}, tiny1", "leave"):
+            budget = readable(models.budget.bytes)
+            for figure in ("tiny2 needs", budget, f"tiny0 {readable(first.bytes)}, tiny1", "leave"):
                 assert figure in raised.value.message
             assert here(models) == ["tiny0", "tiny1"]
             await models.pin("tiny0", False)
@@ -96,7 +97,7 @@ def test_a_pinned_model_stays_and_who_does_not_fit_beside_is_told_by_how_much(ru
 def test_a_model_larger_than_the_budget_is_refused_with_figures(run: Run, serving: Serving) -> None:
     async def use() -> None:
         async with serving(room=0.9) as models:
-            with pytest.raises(DoesNotFit, match=r"tiny0 needs .* MB .* and the server's budget .* is .* MB \(weights"):
+            with pytest.raises(DoesNotFit, match=r"tiny0 needs .* MB .* for the server is .* MB \(weights"):
                 await told(models.run("tiny0", SHORT))
             assert not models.loaded()
 
@@ -253,7 +254,7 @@ def test_the_plan_is_that_of_the_library(run: Run, serving: Serving, tinies: lis
     async def use() -> None:
         async with serving() as models:
             found = await models.plan("tiny0", 128)
-            wanted = plan(tinies[0], context=128, threads=1, memory=models.budget)
+            wanted = plan(tinies[0], context=128, threads=1, memory=models.budget.bytes)
             assert found["rows"] == dict(wanted.rows) and found["total"] == wanted.total and found["fits"]
             await models.load("tiny0")
             assert models.loaded()[0].bytes == (await models.plan("tiny0"))["total"]
