@@ -7,8 +7,9 @@ import json
 import jsonschema
 import pytest
 from llguidance import LLMatcher
-from tool_cases import NOW, TEMPLATES, TOOLS, WEATHER
+from tool_cases import ANSWERS, NOW, PARIS, TEMPLATES, TOOLS, WEATHER
 
+from furet.chat import answering
 from furet.chat.answering import answer
 from furet.chat.events import CallArguments, CallBegan, Ended, Text
 from furet.chat.tools.family import families, find_family
@@ -18,6 +19,13 @@ from furet.errors import BadRequest
 
 ASK = [{"role": "user", "content": "the weather?"}]
 SCHEMAS = {"get_weather": WEATHER["parameters"], "now": {"type": "object", "maxProperties": 0}}
+
+
+def nested(levels):
+    schema = {}
+    for _ in range(levels):
+        schema = {"not": schema}
+    return schema
 
 
 def with_template(source):
@@ -106,6 +114,32 @@ def said(events):
     return ["".join(texts)], events[-1]
 
 
+def written(model, monkeypatch, text, **more):
+    """The events of an answer that is this text."""
+    monkeypatch.setattr(answering, "calls_grammar", lambda *_: f"start: {json.dumps(text)}")
+    return list(answer(model, ASK, tools=TOOLS, **more))
+
+
+@pytest.mark.parametrize("family", TEMPLATES)
+def test_calls_are_found_in_an_answer_and_what_is_none_stays_text(make, monkeypatch, family):
+    model = make(with_template(TEMPLATES[family]), context=1024)
+    events = written(model, monkeypatch, ANSWERS[family].replace('}, {"type"', '},{"type"'))
+    assert said(events)[0] == ["Sure."] and events[-1].reason == "tool_calls"
+    assert called(events) == [("get_weather", PARIS), ("now", "{}")]
+    events = written(model, monkeypatch, ANSWERS[family].replace("get_weather", "nothing").replace("now", "nobody"))
+    assert called(events) == [] and events[-1].reason == "stop"
+    assert "nothing" in said(events)[0][0] and "nobody" in said(events)[0][0]
+    tokens = [token for event in events if isinstance(event, Text) for token in event.tokens]
+    assert len(tokens) == events[-1].answer_tokens
+
+
+def test_a_second_call_is_not_waited_for_where_one_is_enough(make, monkeypatch):
+    model = make(with_template(TEMPLATES["plain"]), context=1024)
+    events = written(model, monkeypatch, ANSWERS["plain"], parallel=False)
+    assert called(events) == [("get_weather", PARIS)] and events[-1].reason == "tool_calls"
+    assert events[-1].answer_tokens < len(ANSWERS["plain"]) - 20
+
+
 @pytest.mark.parametrize("family", families().values(), ids=lambda family: family.name)
 def test_where_a_model_may_call_text_is_free_until_a_call_begins(model, family):
     def taken(text: str, *, parallel: bool = True) -> str:
@@ -168,6 +202,12 @@ def test_too_many_schemas(model):
         ({"tools": [{"name": "a", "parameters": {"type": "array"}}]}, r"tools\[0\]\.parameters\.type"),
         ({"tools": [{"name": "a", "parameters": {"x": float("nan")}}]}, r"tools\[0\]\.parameters"),
         ({"tools": [{"name": "a", "parameters": {"x": "\ud800"}}]}, r"tools\[0\]\.parameters"),
+        ({"tools": [{"name": "a", "parameters": nested(25)}]}, r"tools\[0\]\.parameters: nested more than 24"),
+        ({"tools": [{"name": "a", "parameters": nested(5000)}]}, r"tools\[0\]\.parameters"),
+        (
+            {"tools": [{"name": n, "parameters": {"title": "x" * 90_000}} for n in "abc"]},
+            "tools: their schemas have 27",
+        ),
         ({"tools": [{"name": "a", "strict": "yes"}]}, r"tools\[0\]\.strict"),
         ({"tools": "now"}, "tools"),
         ({"tools": [{"name": f"t{n}"} for n in range(129)]}, "tools"),
@@ -179,7 +219,7 @@ def test_too_many_schemas(model):
         ({"tools": [NOW], "options": {"json_schema": {}}}, "json_schema: an answer that may call tools"),
         ({"tools": [NOW], "family": "xml"}, "no family"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
 )
 def test_what_cannot_be_offered(model, given, says):
     with pytest.raises(BadRequest, match=says):

@@ -12,6 +12,7 @@ from furet.errors import BadRequest
 MAX_MESSAGES = 20_000
 MAX_CALLS = 128  # of one message
 MAX_ID = 256  # characters of a call's id
+MAX_DEPTH = 24  # of arguments and schemas; templates take 32 levels, of which some are their own
 FIELDS = {
     "system": {"role", "content"},
     "user": {"role", "content"},
@@ -106,7 +107,15 @@ def arguments_of(call: Call) -> Any:
         value = json.loads(call.arguments or "{}", parse_constant=_refuse)
     except (ValueError, RecursionError):
         return call.arguments
-    return value if isinstance(value, dict) else call.arguments
+    return value if isinstance(value, dict) and not deeper(value, MAX_DEPTH) else call.arguments
+
+
+def deeper(value: Any, levels: int) -> bool:
+    """Whether objects and lists are nested in more than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
+    inside = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(deeper(item, levels - 1) for item in inside)
 
 
 def _refuse(constant: str) -> None:

@@ -8,12 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from furet.chat.messages import MAX_DEPTH, deeper
 from furet.errors import BadRequest
-from furet.sample.schema import schema_grammar
+from furet.sample.schema import blamed, schema_grammar
 
 MAX_TOOLS = 128
 MAX_DESCRIPTION = 16 << 10  # characters
+MAX_SCHEMAS = 256 << 10  # characters of all schemas together
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+SAYS_MORE = {  # keys by which a schema is not silent about properties that it does not name
+    "additionalProperties", "patternProperties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const",
+}  # fmt: skip
 FIELDS = {"name", "description", "parameters", "strict"}
 
 
@@ -95,6 +100,9 @@ def read_tools(given: Sequence[Mapping[str, Any]]) -> tuple[Tool, ...]:
         if read.name in found:
             raise BadRequest(f"tools[{place}].name: {read.name!r} is the name of two tools")
         found[read.name] = read
+    size = sum(len(json.dumps(tool.parameters)) for tool in found.values())
+    if size > MAX_SCHEMAS:
+        raise BadRequest(f"tools: their schemas have {size} characters, wanted at most {MAX_SCHEMAS}")
     return tuple(found.values())
 
 
@@ -126,6 +134,8 @@ def _as_json(schema: Mapping[str, Any], where: str) -> dict[str, Any]:
         json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no character
     except (TypeError, ValueError, RecursionError) as error:
         raise BadRequest(f"{where}.parameters: not JSON: {error}"[:300]) from None
+    if deeper(found, MAX_DEPTH):
+        raise BadRequest(f"{where}.parameters: nested more than {MAX_DEPTH} levels deep")
     if found.get("type", "object") != "object":
         raise BadRequest(f"{where}.parameters.type: got {found['type']!r:.60}, wanted 'object'")
     return found
@@ -138,10 +148,8 @@ def arguments_grammar(tool: Tool) -> dict[str, Any]:
     """
     from llguidance import LLMatcher
 
-    from furet.sample.schema import blamed
-
     schema = {"type": "object", **tool.parameters}
-    if not OPEN & set(schema):
+    if not SAYS_MORE & set(schema):
         schema |= {"properties": schema.get("properties", {}), "additionalProperties": False}
 
     def fails(grammar: str) -> str:
@@ -157,6 +165,3 @@ def arguments_grammar(tool: Tool) -> dict[str, Any]:
         raise BadRequest(f"tools: the parameters of {tool.name!r}: {said}", error.hint) from None
     made: dict[str, Any] = json.loads(grammar)["grammars"][0]["json_schema"]
     return made
-
-
-OPEN = {"additionalProperties", "patternProperties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"}

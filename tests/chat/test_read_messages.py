@@ -62,6 +62,7 @@ def test_what_is_refused(given, says):
         ("{", "{"),
         ('{"a": NaN}', '{"a": NaN}'),
         ("[" * 9999, "[" * 9999),
+        ('{"a": ' * 25 + "1" + "}" * 25, '{"a": ' * 25 + "1" + "}" * 25),
     ],
     ids=lambda value: str(value)[:20],
 )
