@@ -86,8 +86,14 @@ class Running:
         """What there is to show since the last frame, or since the first `have` blocks that are final."""
         frame = self.growing.frame() if have is None else self.growing.since(have)
         rate = (self.tokens - 1) / self.seconds if self.tokens > 1 and self.seconds else 0.0
-        place = {"first": frame.first, "blocks": frame.blocks, "final": frame.final}
-        return {"message": self.message.id, **place, "tokens": self.tokens, "rate": round(rate, 2), "prompt": self.prompt}
+        counts = {"tokens": self.tokens, "rate": round(rate, 2), "prompt": self.prompt}
+        blocks = {"first": frame.first, "blocks": frame.blocks, "final": frame.final}
+        return {"message": self.message.id, **blocks, **counts}
+
+    def so_far(self) -> dict[str, Any]:
+        """What has been written, for a page that begins with it."""
+        frame = self.frame(0)
+        return {name: frame[name] for name in ("blocks", "final", "tokens", "rate")}
 
 
 class Answers:
@@ -105,6 +111,10 @@ class Answers:
     def answering(self, chat: str) -> bool:
         """Whether somebody answers in a chat, or is about to."""
         return chat in self._tasks
+
+    def chats(self) -> list[str]:
+        """The chats in which somebody answers."""
+        return list(self._tasks)
 
     def require_rest(self, chat: str) -> None:
         """Raise what forbids an answer now."""

@@ -33,6 +33,7 @@ class Board:
 
     def __init__(self) -> None:
         self._pages: set[Page] = set()
+        self.told = 0  # events so far: what was read from the store at that time is at least as new as these
 
     @contextmanager
     def page(self, chat: str) -> Iterator[Page]:
@@ -48,7 +49,8 @@ class Board:
 
     def tell(self, kind: str, data: Any, chat: str | None = None) -> None:
         """Tell all pages, or those that show one chat."""
-        event = sse.frame(data, kind)
+        self.told += 1
+        event = sse.frame({**data, "number": self.told} if isinstance(data, dict) else data, kind)
         for page in list(self._pages):
             if chat is not None and page.chat != chat:
                 continue

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from furet.chat.store import ChatFields, Conversation, Member, Message
 from furet.engine.request import Request as Asked
-from furet.errors import BadRequest, NotFound
+from furet.errors import BadRequest
 from furet.serve.page import bodies
 from furet.serve.page.views import chat_view, hit_view, message_view, page_of, preset_view
 
@@ -32,6 +32,10 @@ def routes(store: Store, answers: Answers, board: Board) -> APIRouter:
 
 
 def _chats(router: APIRouter, store: Store, answers: Answers, board: Board) -> None:
+    async def opened(chat: str) -> dict[str, Any]:
+        number = board.told
+        return {**_opened(await off(store.open, chat), answers), "number": number}
+
     @router.get("/chats")
     async def list_chats(
         model: Annotated[str | None, Query(max_length=512)] = None,
@@ -57,7 +61,7 @@ def _chats(router: APIRouter, store: Store, answers: Answers, board: Board) -> N
 
     @router.get("/chats/{chat}")
     async def open_chat(chat: str) -> dict[str, Any]:
-        return _opened(await off(store.open, chat), answers)
+        return await opened(chat)
 
     @router.patch("/chats/{chat}")
     async def change_chat(chat: str, body: bodies.ChangeChat) -> dict[str, Any]:
@@ -92,7 +96,7 @@ def _messages(router: APIRouter, store: Store, answers: Answers, board: Board) -
     async def branched(conversation: Conversation) -> dict[str, Any]:
         """The chat after its path has changed; other pages that show it are told to look again."""
         board.tell("path", {"id": conversation.chat.id}, conversation.chat.id)
-        return _opened(conversation, answers)
+        return {**_opened(conversation, answers), "number": board.told}
 
     async def at_rest(message: str) -> Message:
         """A message of a chat in which nobody is answering."""
@@ -184,7 +188,10 @@ def _presets(router: APIRouter, store: Store) -> None:
 def _opened(conversation: Conversation, answers: Answers) -> dict[str, Any]:
     """A chat and its last messages."""
     chat = conversation.chat
-    return {"chat": chat_view(chat, answers.answering(chat.id)), **page_of(conversation, None, PAGE)}
+    page = page_of(conversation, None, PAGE)
+    if (running := answers.running(chat.id)) and page["messages"] and page["messages"][-1]["id"] == running.message.id:
+        page["messages"][-1] = {**running.view(), **running.so_far()}
+    return {"chat": chat_view(chat, answers.answering(chat.id)), **page}
 
 
 def _known(settings: dict[str, Any]) -> dict[str, Any]:

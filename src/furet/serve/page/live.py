@@ -1,8 +1,8 @@
 """Routes of the page: what it needs to begin, and the stream of what happens from then on.
 
 The stream's events: `message` and `frame` of the chat that the page shows, `path` when its branch was changed
-elsewhere; `chat` and `gone` of any chat; `models` and `pulls`. Whoever comes again says which answer it saw being
-written, and how many blocks of it are final there: it is sent the rest.
+elsewhere; `chat` and `gone` of any chat; `models` and `pulls`. Whoever comes says which message it shows as the
+last, and, where that is being written, how many of its blocks are final there: it is sent the rest.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from furet.errors import NotFound
 from furet.serve import sse
 from furet.serve.errors import shaped
 from furet.serve.jobs import CountTokens
@@ -55,57 +54,60 @@ def routes(models: Models, store: Store, answers: Answers, board: Board, pulls: 
     async def events(
         request: Request,
         chat: Annotated[str, Query(max_length=64)] = "",
-        message: Annotated[str, Query(max_length=64)] = "",
+        last: Annotated[str, Query(max_length=64)] = "",
         have: Annotated[int, Query(ge=0, le=1 << 30)] = 0,
     ) -> Response:
         def failed(failure: Any) -> bytes:
             return sse.frame(shaped(request.url.path, failure), "failed")
 
-        return await sse.stream(request, _followed(chat, message, have), failed)
+        return await sse.stream(request, _followed(chat, last, have), failed)
 
-    async def _followed(chat: str, message: str, have: int) -> sse.Frames:
+    async def _followed(chat: str, last: str, have: int) -> sse.Frames:
         with board.page(chat) as page:
             now = await library(models)
-            for kind, data in await _missed(chat, message, have):
+            for kind, data in await _missed(chat, last, have):
                 yield sse.frame(data, kind)
-            yield sse.frame({**now}, "models")
+            yield sse.frame({"chats": answers.chats()}, "answering")
+            yield sse.frame(now, "models")
             yield sse.frame(pulls.view(), "pulls")
             async for event in _awaited(page, now["memory"]):
                 yield event
 
-    async def _missed(chat: str, message: str, have: int) -> list[tuple[str, Any]]:
-        """What the page does not know of the chat that it shows."""
-        missed: list[tuple[str, Any]] = []
+    async def _missed(chat: str, last: str, have: int) -> list[tuple[str, Any]]:
+        """What the page does not know of the chat that it shows, whose last message it says to be `last`."""
+        if not chat:
+            return []
+        conversation = await asyncio.to_thread(store.open, chat)
+        messages = conversation.messages
+        missed: list[tuple[str, Any]] = [("chat", chat_view(conversation.chat, answers.answering(chat)))]
+        if (messages[-1].id if messages else "") != last:
+            return [*missed, ("path", {"id": chat})]
         running = answers.running(chat)
-        if message and (running is None or running.message.id != message):  # it came to its end meanwhile
-            try:
-                conversation = await asyncio.to_thread(store.open, chat)
-                ended = await asyncio.to_thread(store.message, message)
-                missed.append(("message", message_view(ended, conversation.siblings.get(message, ()))))
-            except NotFound:
-                missed.append(("path", {"id": chat}))
-            running = answers.running(chat)
-            have = 0
-        if running is not None:
-            if running.message.id != message:
-                missed.append(("message", running.view()))
-                have = 0
-            missed.append(("frame", running.frame(have)))
+        if running is not None and running.message.id == last:
+            return [*missed, ("frame", running.frame(have))]
+        shown = conversation.siblings.get(last, ())
+        if messages:  # it may have ended meanwhile
+            missed.append(("message", message_view(messages[-1], shown)))
         return missed
 
     async def _awaited(page: Page, memory: dict[str, int]) -> sse.Frames:
         """What happens, until the page has fallen behind; now and then a look at what is loaded."""
+        loop = asyncio.get_running_loop()
+        look = loop.time() + LOOK
         while True:
             try:
-                event = await asyncio.wait_for(page.events.get(), LOOK)
+                event = await asyncio.wait_for(page.events.get(), max(0.01, look - loop.time()))
             except asyncio.TimeoutError:
+                event = b""
+            if event is None:
+                return
+            if event:
+                yield event
+            if loop.time() >= look:
+                look = loop.time() + LOOK
                 if (found := memory_view(models)) != memory:
                     memory = found
                     yield sse.frame(await library(models), "models")
-                continue
-            if event is None:
-                return
-            yield event
 
     @router.get("/chats/{chat}/usage")
     async def usage(chat: str) -> dict[str, Any]:

@@ -12,8 +12,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererProtocol
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
@@ -88,7 +90,7 @@ def _sources(text: str) -> list[str]:
     starts = [token.map[0] for token in _OUTLINE.parse(text) if token.level == 0 and token.nesting >= 0 and token.map]
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
     bounds = [0, *starts[1:], len(lines)]
-    return ["".join(lines[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)] if starts else []
+    return ["".join(lines[start:end]) for start, end in pairwise(bounds)] if starts else []
 
 
 def _rendered(source: str) -> str:
@@ -98,7 +100,7 @@ def _rendered(source: str) -> str:
     return sanitised(_PARSER.render(source))
 
 
-def _fence(tokens: list[Token], index: int, options: OptionsDict, env: object) -> str:
+def _fence(self: RendererProtocol, tokens: list[Token], index: int, options: OptionsDict, env: object) -> str:
     """A block of code, its language above it."""
     token = tokens[index]
     language = token.info.split()[0][:32] if token.info.split() else ""
@@ -106,14 +108,14 @@ def _fence(tokens: list[Token], index: int, options: OptionsDict, env: object) -
     return f"<figure>{caption}<pre><code>{highlighted(token.content, language)}</code></pre></figure>\n"
 
 
-def _image(tokens: list[Token], index: int, options: OptionsDict, env: object) -> str:
+def _image(self: RendererProtocol, tokens: list[Token], index: int, options: OptionsDict, env: object) -> str:
     """A link to the image: showing it would tell its server what was read, and when."""
     token = tokens[index]
     address = str(token.attrs.get("src", ""))
     return f'<a href="{escape(address)}">{escape(token.content or address)}</a>'
 
 
-def _aligned(tokens: list[Token], index: int, options: OptionsDict, env: object) -> str:
+def _aligned(self: RendererProtocol, tokens: list[Token], index: int, options: OptionsDict, env: object) -> str:
     """A cell of a table; its alignment as a class, as the page admits no styles."""
     token = tokens[index]
     alignment = _ALIGNMENT.get(str(token.attrs.get("style", "")))
@@ -123,9 +125,9 @@ def _aligned(tokens: list[Token], index: int, options: OptionsDict, env: object)
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("reference")
     for name, rule in (("fence", _fence), ("code_block", _fence), ("image", _image)):
-        parser.renderer.rules[name] = rule
+        parser.add_render_rule(name, rule)
     for name in ("th_open", "td_open"):
-        parser.renderer.rules[name] = _aligned
+        parser.add_render_rule(name, _aligned)
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,9 @@ from furet.serve.page.markdown import render
 if TYPE_CHECKING:
     from furet.chat.store import Chat, ChatPreset, Conversation, Hit, Message
     from furet.serve.models import Models
+
+
+_MARKS = re.compile(r"```\w*|[`*#>|_~]+")  # of markdown, which a line of the list has no use for
 
 
 def chat_view(chat: Chat, answering: bool = False) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def chat_view(chat: Chat, answering: bool = False) -> dict[str, Any]:
         "settings": dict(chat.settings),
         "pinned": chat.pinned,
         "archived": chat.archived,
-        "preview": chat.preview[:160],
+        "preview": _MARKS.sub("", chat.preview[:200]),
         "updated": chat.updated,
         "answering": answering,
     }
@@ -33,7 +37,7 @@ def chat_view(chat: Chat, answering: bool = False) -> dict[str, Any]:
 
 def message_view(message: Message, siblings: tuple[str, ...] = ()) -> dict[str, Any]:
     """A message; what a model said also as HTML, what a person said as text alone."""
-    view = {
+    view: dict[str, Any] = {
         "id": message.id,
         "parent": message.parent,
         "role": message.role,

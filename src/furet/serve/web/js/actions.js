@@ -5,11 +5,38 @@ import { at } from "./dom.js";
 import { state, update, writing } from "./state.js";
 import { attempt, toast } from "./views/toast.js";
 
-let reopen = () => {};
+export let reopen = () => {};
+let added = (/** @type {any} */ _message) => {};
 
-/** @param {() => void} act opens the stream of events again, for another chat */
-export function whenOpened(act) {
-  reopen = act;
+/** @param {() => void} again opens the stream of events anew @param {(message: any) => void} add shows a message */
+export function connect(again, add) {
+  reopen = again;
+  added = add;
+}
+
+let loading = 0;
+/** What the server told while a chat was loaded: it may be newer than that. @type {{number: number, act: () => void}[]} */
+let later = [];
+
+/** Do what an event tells, after the chat that is being loaded has come. @param {number} number @param {() => void} act */
+export function inOrder(number, act) {
+  if (loading) later.push({ number, act });
+  else act();
+}
+
+/**
+ * Ask for a chat with its messages and show it, if it is still wanted.
+ * @param {() => Promise<any>} ask @param {(id: string) => boolean} wanted
+ */
+async function load(ask, wanted) {
+  loading += 1;
+  const found = await attempt(ask);
+  loading -= 1;
+  const waiting = loading ? [] : later.splice(0);
+  const shown = found && wanted(found.chat.id);
+  if (shown) update({ chat: found.chat, messages: found.messages, earlier: found.earlier });
+  for (const { number, act } of waiting) if (!shown || number > found.number) act();
+  return found;
 }
 
 /** Show a chat, or with "" the first screen. @param {string} id @param {string} [message] to bring into view */
@@ -22,9 +49,7 @@ export async function openChat(id, message = "") {
     reopen();
     return;
   }
-  const found = await attempt(() => get(`/chats/${id}`));
-  if (!found) return openChat("");
-  update({ chat: found.chat, messages: found.messages, earlier: found.earlier });
+  if (!(await load(() => get(`/chats/${id}`), () => true))) return openChat("");
   visit(`#/${id}`);
   reopen();
   if (message) await bringUp(message);
@@ -39,8 +64,7 @@ function visit(hash) {
 /** Load the open chat again, as its path may have changed. */
 export async function refresh() {
   const id = state.chat?.id;
-  const found = id && (await attempt(() => get(`/chats/${id}`)));
-  if (found && state.chat?.id === id) update({ chat: found.chat, messages: found.messages, earlier: found.earlier });
+  if (id) await load(() => get(`/chats/${id}`), (loaded) => state.chat?.id === loaded);
 }
 
 /** Messages before those that are shown. */
@@ -65,8 +89,9 @@ async function bringUp(message) {
 /** Say something in the open chat, or in a new one with the contact that is chosen. @param {string} text */
 export async function say(text) {
   const chat = state.chat ?? (await newChat(contactForNew()));
-  if (!chat) return false;
-  return (await attempt(() => post(`/chats/${chat.id}/say`, { text }))) !== undefined;
+  const said = chat && (await attempt(() => post(`/chats/${chat.id}/say`, { text })));
+  if (said && state.chat?.id === chat.id) added(said.message);
+  return Boolean(said);
 }
 
 /** The model that a new chat is with: the chosen contact, else the last one talked to, else any. */
@@ -92,19 +117,15 @@ export const select = (/** @type {string} */ message) => shown(() => post(`/mess
 export const removeMessage = (/** @type {string} */ message) => shown(() => remove(`/messages/${message}`));
 
 /** Do what gives the open chat on another path, and show that. */
-async function shown(act) {
-  const id = state.chat?.id;
-  const found = await attempt(act);
-  if (found && state.chat?.id === id) update({ chat: found.chat, messages: found.messages, earlier: found.earlier });
-  return found;
-}
+const shown = (act) => load(act, (loaded) => state.chat?.id === loaded);
 
 /** @param {string} id @param {Record<string, any>} changes */
 export const changeChat = (id, changes) => attempt(() => patch(`/chats/${id}`, changes));
 
 /** @param {string} id */
 export async function deleteChat(id) {
-  await attempt(() => remove(`/chats/${id}`));
+  if ((await attempt(() => remove(`/chats/${id}`))) === undefined) return;
+  update({ chats: state.chats.filter((chat) => chat.id !== id) });
   if (state.chat?.id === id) await openChat("");
   toast("The chat is deleted.");
 }
@@ -131,6 +152,5 @@ const asked = () => (state.contact === "groups" ? { groups: true } : { model: st
 
 /** Where the page is, for the stream of events. */
 export function position() {
-  const message = writing();
-  return { chat: state.chat?.id ?? "", message: message?.id ?? "", have: message?.final ?? 0 };
+  return { chat: state.chat?.id ?? "", last: state.messages.at(-1)?.id ?? "", have: writing()?.final ?? 0 };
 }

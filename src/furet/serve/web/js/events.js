@@ -6,8 +6,8 @@
 
 import { Failure, stream } from "./api.js";
 
-/** @typedef {{chat: string, message: string, have: number}} Position the open chat, and of its growing answer the
- *  blocks that are final */
+/** @typedef {{chat: string, last: string, have: number}} Position the open chat, its last message that is shown, and where
+ *  that is being written, how many of its blocks are final */
 
 /**
  * @param {() => Position} position asked for whenever the stream is opened

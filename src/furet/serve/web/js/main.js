@@ -1,11 +1,11 @@
 /** The beginning: what the page needs is asked for once, the views start, and the server's events are followed. */
 
 import { get } from "./api.js";
-import { openChat, position, refresh, reloadChats, stop, whenOpened } from "./actions.js";
+import { connect, inOrder, openChat, position, refresh, reloadChats, stop } from "./actions.js";
 import { at, fill } from "./dom.js";
 import { listen } from "./events.js";
 import { icon } from "./icons.js";
-import { state, update, writing } from "./state.js";
+import { state, update } from "./state.js";
 import { look, startComposer } from "./views/composer.js";
 import { startConversation, tellFrame, tellMessage } from "./views/conversation.js";
 import { closeDrawer, openDrawer, startDrawer } from "./views/drawer.js";
@@ -16,7 +16,7 @@ import { startSidebar } from "./views/sidebar.js";
 import { attempt, toast } from "./views/toast.js";
 import { startTop } from "./views/top.js";
 
-const BUTTONS = { "open-models": ["models", openModels], "open-more": ["more", (event) => openMore(event.currentTarget)], "open-side": ["menu", openSide], "open-settings": ["sliders", null], down: ["down", null] };
+const BUTTONS = { "new-chat": ["pen", () => openChat("")], "open-models": ["models", openModels], "open-more": ["more", (event) => openMore(event.currentTarget)], "open-side": ["menu", openSide], "open-settings": ["sliders", null], down: ["down", null] };
 
 restoreTheme();
 for (const [id, [name, act]] of Object.entries(BUTTONS)) {
@@ -38,7 +38,7 @@ async function begin() {
     return;
   }
   update({ ...found, ready: true });
-  whenOpened(listen(position, tell, connected));
+  connect(listen(position, tell, connected), tellMessage);
   if (chatInAddress()) await openChat(chatInAddress());
   at("field").focus();
 }
@@ -47,9 +47,10 @@ const chatInAddress = () => /^#\/([\w-]+)$/.exec(location.hash)?.[1] ?? "";
 
 /** What the server tells. */
 function tell(kind, data) {
-  if (kind === "message") (tellMessage(data), data.notes?.length && toast(data.notes.join(" ")));
-  else if (kind === "frame") (tellFrame(data), look());
-  else if (kind === "chat") tellChat(data);
+  if (kind === "message") inOrder(data.number, () => (tellMessage(data), data.notes?.length && toast(data.notes.join(" "))));
+  else if (kind === "frame") inOrder(data.number, () => (tellFrame(data), look()));
+  else if (kind === "chat") inOrder(data.number, () => tellChat(data));
+  else if (kind === "answering") update({ chats: state.chats.map((chat) => ({ ...chat, answering: data.chats.includes(chat.id) })) });
   else if (kind === "chats") reloadChats();
   else if (kind === "path") refresh();
   else if (kind === "models") update(data);
@@ -74,10 +75,7 @@ let lost = false;
 
 /** The stream of events came, or broke off. After a break, what is shown may be old. */
 function connected(there) {
-  if (there && lost) {
-    reloadChats();
-    if (!writing()) refresh();
-  }
+  if (there && lost) reloadChats(); // of the open chat the stream itself tells
   lost = !there;
   if (state.connected !== there) update({ connected: there });
 }

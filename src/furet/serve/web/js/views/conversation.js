@@ -1,6 +1,6 @@
 /** The messages of the open chat: drawn when the path changes, and touched only at its end while an answer grows. */
 
-import { loadEarlier } from "../actions.js";
+import { loadEarlier, reopen } from "../actions.js";
 import { at, fill, h } from "../dom.js";
 import { state, update, watch } from "../state.js";
 import { copy, messageView, showFrame } from "./message.js";
@@ -9,6 +9,8 @@ import { welcome } from "./welcome.js";
 
 const NEAR = 90; // pixels from the end at which the view follows what is written
 let drawn = { chat: "", first: "" };
+/** What each view was drawn from. @type {WeakMap<Element, {message: any, last: boolean, busy: boolean}>} */
+const sources = new WeakMap();
 
 export function startConversation() {
   watch(["chat", "messages"], draw);
@@ -45,12 +47,23 @@ function draw() {
   const follow = chat !== drawn.chat || atEnd(NEAR);
   const fromEnd = at("scroll").scrollHeight - at("scroll").scrollTop;
   const older = chat === drawn.chat && first !== drawn.first;
-  const views = state.messages.map((message, place) => messageView(message, place === state.messages.length - 1));
+  const there = new Map([...at("messages").querySelectorAll("[data-message]")].map((view) => [view.dataset.message, view]));
+  const views = state.messages.map((message, place) => viewOf(message, place === state.messages.length - 1, there.get(message.id)));
   if (state.earlier) views.unshift(h("p.older.quiet", {}, "Earlier messages"));
   fill(at("messages"), ...views);
   drawn = { chat, first };
   if (older) at("scroll").scrollTop = at("scroll").scrollHeight - fromEnd; // what is read stays where it is
   else if (follow) toEnd();
+}
+
+/** What was drawn before, where nothing has changed or somebody is editing it. */
+function viewOf(message, last, old) {
+  const now = { message, last, busy: Boolean(state.chat.answering) };
+  const then = old && sources.get(old);
+  if (then && (old.querySelector(".edit") || (then.message === now.message && then.last === last && then.busy === now.busy))) return old;
+  const view = messageView(message, last);
+  sources.set(view, now);
+  return view;
 }
 
 function drawWelcome() {
@@ -86,7 +99,11 @@ export function tellMessage(message) {
 export function tellFrame(frame) {
   const message = state.messages.find((each) => each.id === frame.message);
   const view = document.querySelector(`[data-message="${CSS.escape(frame.message)}"]`);
-  if (!message || !view || message.state !== "streaming") return;
+  if (!message || !view || message.state !== "streaming" || frame.tokens < message.tokens) return; // of before a reload
+  if (frame.first > message.blocks.length) {
+    reopen(); // something is missing: ask for all from what is final here
+    return;
+  }
   message.blocks.splice(frame.first, Infinity, ...frame.blocks);
   Object.assign(message, { final: frame.final, tokens: frame.tokens, rate: frame.rate });
   const follow = atEnd(NEAR);

@@ -3,15 +3,18 @@
 import { at, h } from "../dom.js";
 import { icon } from "../icons.js";
 
+let opened = 0; // dialogs, one may lie over another
+
 /**
  * @param {string} title @param {(close: () => void) => Node[]} make the body
  * @param {{small?: boolean, closed?: () => void}} [options]
  */
 export function dialog(title, make, { small = false, closed } = {}) {
-  const box = h("dialog", { class: small ? "small" : "", "aria-labelledby": "dialog-title" });
+  const id = `dialog-${(opened += 1)}`;
+  const box = h("dialog", { class: small ? "small" : "", "aria-labelledby": id });
   const close = () => box.close();
   box.append(
-    h("header", {}, h("h2", { id: "dialog-title" }, title), h("button.icon", { type: "button", "aria-label": "Close", onclick: close }, icon("close"))),
+    h("header", {}, h("h2", { id }, title), h("button.icon", { type: "button", "aria-label": "Close", onclick: close }, icon("close"))),
     h("div.body", {}, ...make(close)),
   );
   box.addEventListener("click", (event) => event.target === box && close());
@@ -59,7 +62,7 @@ export function menu(button, items) {
     if (list.contains(document.activeElement)) button.focus();
     list.remove();
   });
-  document.body.append(list);
+  (button.closest("dialog") ?? document.body).append(list); // what lies outside of a dialog cannot be used
   button.setAttribute("aria-expanded", "true");
   list.showPopover();
   const place = button.getBoundingClientRect();

@@ -101,12 +101,15 @@ async function ask(message) {
 
 /** Put a field in the message's place. @param {Message} message @param {Element} view */
 export function editor(message, view) {
-  const field = h("textarea", { "aria-label": "New wording", value: message.text, maxlength: 200000 });
+  const field = h("textarea", { "aria-label": "New wording", "data-key": "edit", value: message.text, maxlength: 200000 });
   const fit = () => {
     field.style.height = "auto";
     field.style.height = `${field.scrollHeight}px`;
   };
-  const done = () => view.replaceWith(messageView(message, last(message)));
+  const done = () => {
+    view.replaceWith(messageView(message, last(message)));
+    document.getElementById("field").focus();
+  };
   const save = async () => {
     if (field.value.trim() && (await edit(message.id, field.value))) return;
     field.focus();

@@ -73,15 +73,16 @@ function pulling() {
     const found = await attempt(() => post("/models/plan", { ref: field.value.trim() }));
     shown.replaceChildren(...(found ? [planned(found, fetch_)] : []));
   };
-  return [h("form.ask", { onsubmit: plan }, field, h("button.button", {}, "What does it take?"), h("button.button.main", { type: "button", onclick: () => field.reportValidity() && fetch_() }, "Fetch")), shown];
+  return [h("form.ask", { onsubmit: plan }, field, h("button.button", {}, "Plan"), h("button.button.main", { type: "button", onclick: () => field.reportValidity() && fetch_() }, "Fetch")), shown];
 }
 
 /** The memory that a model would take, row by row. */
 function planned(plan, fetch_) {
   const row = ([name, bytes]) => h("tr", {}, h("td", {}, name), h("td", {}, size(bytes)));
+  const here = state.models.some((model) => model.name === plan.model || model.ref === plan.model);
   const fits = plan.fits ?? plan.total <= state.memory.budget;
   return h("div.plan", {},
     h("table", {}, h("caption.unseen", {}, "Memory it would take"), ...plan.rows.map(row), h("tr.sum", {}, h("td", {}, `In all, with ${plan.context?.toLocaleString("en-GB")} tokens of context`), h("td", {}, size(plan.total)))),
     h("p", {}, fits ? "It fits." : `It does not fit into ${size(plan.budget ?? state.memory.budget)}.`),
-    h("div.buttons", {}, h("button.button.main", { type: "button", onclick: fetch_ }, "Fetch it")));
+    here ? h("p.quiet", {}, "It is on this machine already.") : h("div.buttons", {}, h("button.button.main", { type: "button", onclick: fetch_ }, "Fetch it")));
 }

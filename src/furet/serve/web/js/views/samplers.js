@@ -40,7 +40,7 @@ function number(setting, value, change, { label, about, common }) {
   const bounds = { min: least, max: most, step };
   const field = h("input.field", { ...common, ...bounds, type: "number", inputmode: "decimal", value: value ?? "", placeholder: setting.default ?? "none" });
   const wrong = h("span.wrong", { role: "alert" });
-  const slider = setting.kind === "slider" && h("input", { ...bounds, type: "range", value: value ?? setting.default, "aria-label": setting.label, tabindex: -1, "aria-hidden": "true" });
+  const slider = setting.kind === "slider" && h("input", { ...bounds, type: "range", value: value ?? setting.default, tabindex: -1, "aria-hidden": "true" });
   const save = calm(300, () => change(field.value === "" ? undefined : Number(field.value)));
   field.addEventListener("input", () => {
     const fine = field.validity.valid || field.validity.stepMismatch;

@@ -54,8 +54,9 @@ export function results() {
 /** A text with what was found in it marked; places are counted in characters. @param {string} text @param {number[][]} marks */
 function marked(text, marks) {
   const letters = [...text];
-  const nodes = [];
-  let done = 0;
+  const start = (marks[0]?.[0] ?? 0) > 22 ? marks[0][0] - 14 : 0; // what was found is to be in sight
+  const nodes = start ? ["…"] : [];
+  let done = start;
   for (const [begin, end] of marks) {
     nodes.push(letters.slice(done, begin).join(""), h("mark", {}, letters.slice(begin, end).join("")));
     done = end;

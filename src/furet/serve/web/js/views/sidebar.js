@@ -24,7 +24,7 @@ export function startSidebar() {
 function contacts() {
   const groups = state.contact === "groups" || state.chats.some((chat) => chat.members.length);
   return [
-    contact("", "All", h("span.avatar.sign", { "aria-hidden": "true" }, "All")),
+    contact("", "All", h("span.avatar.sign", { "aria-hidden": "true" }, icon("talk"))),
     ...state.models.map((model) => contact(model.name, shortened(model.name), avatar(model.name), model.awake)),
     groups && contact("groups", "Groups", h("span.avatar.sign", { "aria-hidden": "true" }, icon("group"))),
   ].filter(Boolean);
@@ -34,7 +34,7 @@ function contact(value, name, picture, awake = false) {
   const label = awake ? `${name}, loaded` : name;
   const choose = () => chooseContact(state.contact === value ? "" : value);
   return h("button.contact", { type: "button", "data-key": `contact ${value}`, "aria-pressed": state.contact === value, "aria-label": label, title: value || name, onclick: choose },
-    picture, h("span.name", {}, name === "All" ? "Everyone" : name));
+    picture, h("span.name", {}, name));
 }
 
 function chats() {
@@ -60,7 +60,7 @@ function chats() {
 function entry(chat) {
   const open = state.chat?.id === chat.id;
   const title = chat.title || "New chat";
-  const said = chat.answering ? h("span.said.writing", {}, "writing…") : h("span.said", {}, chat.preview || modelsOf(chat).map(shortened).join(", "));
+  const said = chat.answering ? h("span.said.busy", {}, "writing…") : h("span.said", {}, chat.preview || modelsOf(chat).map(shortened).join(", "));
   return h("li.chat", { class: open ? "open" : "" },
     h("a", { href: `#/${chat.id}`, "data-key": chat.id, "aria-current": open ? "page" : undefined, onclick: (event) => (event.preventDefault(), openChat(chat.id)) },
       avatarOf(chat),
@@ -73,7 +73,7 @@ function entry(chat) {
 /** What can be done with a chat. @param {HTMLElement} button @param {import("../state.js").Chat} chat */
 export function options(button, chat) {
   menu(button, [
-    { label: chat.pinned ? "Unpin" : "Pin to the top", icon: "pen", act: () => changeChat(chat.id, { pinned: !chat.pinned }) },
+    { label: chat.pinned ? "Unpin" : "Pin to the top", icon: "pin", act: () => changeChat(chat.id, { pinned: !chat.pinned }) },
     { label: "Export as Markdown", icon: "save", act: () => exportChat(chat.id, "markdown") },
     { label: "Export as JSON", icon: "save", act: () => exportChat(chat.id, "json") },
     null,

@@ -22,7 +22,7 @@ export function welcome() {
   if (!state.ready) return [h("div.hello", { "aria-busy": "true" }, h("div.skeleton"), h("div.skeleton"))];
   const here = state.models.length > 0;
   return [
-    h("span.peek", { "aria-hidden": "true" }, h("img", { src: "/ui/mark.svg", alt: "" })),
+    h("span.peek", { "aria-hidden": "true" }, h("img", { src: "/ui/peek.svg", alt: "" })),
     h("div.hello", {}, ...(state.chat ? beginning(state.chat) : greeting(here)), ...(state.chat ? [] : [suggestion(here)])),
     here && h("div.starts", { role: "group", "aria-label": "To begin with" }, ...STARTS.map(([label, text]) => h("button.start", { type: "button", title: text, onclick: () => say(text) }, label))),
   ].filter(Boolean);
