@@ -6,8 +6,8 @@
 `hold` keeps so many answers streaming, each replaced by another when it ends; meanwhile it drops connections in
 mid-answer, one at a time, at random. Afterwards no answer may be running or waiting at the server, and its memory and
 that of the model's process must not have grown from the middle of the time to its end. The model's process fills its
-cache of keys and values first, so a short run shows growth. `scale` has every client's answer made alone and then all at
-once: tokens per second of both, and whether the texts are the same.
+cache of keys and values first, so a short run shows growth. `scale` has every client's answer made alone and then
+all at once: tokens per second of both, and whether the texts are the same.
 
 Greedy, SmolLM2 unless --model says otherwise, on a server that the script starts and ends; --url and --pid name one
 that runs. Linux. The last line is JSON; the exit code is 1 when something was leaked or differed.
@@ -198,7 +198,7 @@ def gauges(url: str) -> dict[str, float]:
     return {name: float(lines[name]) for name in GAUGES}
 
 
-def look(url: str, pid: int) -> dict[str, dict[str, float]]:
+def look(url: str, pid: int) -> dict[str, dict[str, int]]:
     """Memory, threads and descriptors of the server and its models' processes, and how many answers it has."""
     found = {}
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
