@@ -146,6 +146,15 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         assert str(path) in caught.value.message and "FURET_DATA" in caught.value.hint
 
 
+def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "chats.db.owners").write_text("in the way")
+    with Store(tmp_path / "chats.db") as store:
+        chat = store.new_chat("m").id
+        with pytest.raises(FuretError, match=r"chats\.db\.owners: "):
+            store.begin(chat)
+        assert store.open(chat).messages == ()
+
+
 def test_another_writer_is_waited_for_in_vain_at_most_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_file, "PATIENCE", 0.05)
     path = tmp_path / "chats.db"

@@ -16,6 +16,7 @@ MAX_DIRECTORY = 16 << 20  # bytes of the list of entries
 MAX_RATIO = 100  # of JSON text to its compressed form, which is below 20 for conversations
 SIGNATURE = b"PK\x03\x04"
 
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OSError, RuntimeError)
 _END = struct.Struct("<4s4H2IH")
 _END_SIGNATURE = b"PK\x05\x06"
 _LOCATOR_SIGNATURE = b"PK\x06\x07"  # of the form for archives beyond 4 GB
@@ -34,7 +35,7 @@ def read_archive(file: BinaryIO, name: str) -> bytes:
             if len(found) != 1:
                 raise BadRequest(f"{name}: {len(found)} files {WANTED}, wanted one", "give the JSON file itself")
             return _read(archive, found[0], f"{name}: {found[0].filename!r:.100}")
-    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise BadRequest(f"{name}: a damaged zip archive: {error}") from None
 
 

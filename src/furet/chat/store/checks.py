@@ -159,6 +159,8 @@ def ended(state: object, error: object) -> None:
 
 def tool_calls(calls: Sequence[ToolCall]) -> str:
     """Calls of tools as JSON text."""
+    if not calls:
+        return "[]"
     if len(calls) > MAX_CALLS:
         raise BadRequest(f"tool_calls: got {len(calls)}, wanted at most {MAX_CALLS}")
     rows = [
@@ -174,4 +176,6 @@ def tool_calls(calls: Sequence[ToolCall]) -> str:
 
 def counts(value: Counts) -> str:
     """What an answer took, as JSON text without what is unknown."""
+    if value == Counts():
+        return "{}"
     return json_text("counts", {key: each for key, each in vars(value).items() if each}, MAX_SETTINGS)

@@ -20,7 +20,7 @@ from furet.chat.store.schema import migrate
 from furet.chat.store.search import searchable
 from furet.errors import BadRequest, FuretError
 
-PATIENCE = 30.0  # seconds that a writer waits for those of other processes
+PATIENCE = 60.0  # seconds that a writer waits for those of other processes; a large import takes most of that
 KEPT = 8  # idle connections
 CACHE = 16 << 10  # KiB of pages that a connection keeps
 

@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from furet.errors import FuretError
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{16}")
 
 if sys.platform == "win32":
@@ -58,12 +60,19 @@ class Owner:
         """Let others see, from now until the end of this process, that this one lives."""
         with self._lock:
             if self._handle is None:
-                self._folder.mkdir(mode=0o700, exist_ok=True)
-                unlocked = self._folder / f".{self.name}"
-                handle = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-                _try_lock(handle)
-                unlocked.rename(self._folder / self.name)  # nobody sees it before it is locked
-                self._handle = handle
+                try:
+                    self._handle = self._held()
+                except OSError as error:
+                    hint = "check that it may be written; FURET_DATA names another folder"
+                    raise FuretError(f"{self._folder}: {error.strerror}", hint) from error
+
+    def _held(self) -> int:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        unlocked = self._folder / f".{self.name}"
+        handle = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        _try_lock(handle)
+        unlocked.rename(self._folder / self.name)  # nobody sees it before it is locked
+        return handle
 
     def release(self) -> None:
         """Make no more answers."""

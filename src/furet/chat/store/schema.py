@@ -85,9 +85,9 @@ _CHANGED = "old.content IS NOT new.content OR old.state IS NOT new.state"
 
 _SEARCH = (
     """CREATE VIRTUAL TABLE words USING fts5(
-        text, content='', tokenize="unicode61 remove_diacritics 2", prefix='2 3 4')""",
+        text, content='', tokenize="unicode61 remove_diacritics 2", prefix='2 3')""",
     """CREATE VIRTUAL TABLE titles USING fts5(
-        text, content='', tokenize="unicode61 remove_diacritics 2", prefix='2 3 4')""",
+        text, content='', tokenize="unicode61 remove_diacritics 2", prefix='2 3')""",
     f"CREATE TRIGGER said AFTER INSERT ON messages WHEN {_INDEXED.format('new')} BEGIN {_LEARN} END",
     f"""CREATE TRIGGER unsaid AFTER UPDATE OF content, state ON messages
         WHEN {_INDEXED.format("old")} AND ({_CHANGED}) BEGIN {_FORGET} END""",
