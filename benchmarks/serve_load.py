@@ -77,10 +77,12 @@ def server(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
         return
     command = [sys.executable, "-m", "furet", "serve", options.model, "--port", "0", "--no-page"]
     command += options.serve.split()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().strip(), process.pid
+            if not (url := process.stdout.readline().strip()):
+                raise SystemExit("the server did not start")
+            yield url, process.pid
         finally:
             process.terminate()
 
@@ -132,15 +134,17 @@ async def client(number: int, url: str, options: argparse.Namespace, end: float,
         task = asyncio.create_task(read(url, options, f"{number} {turn}: a story about {TOPICS[turn % 8]}.", tally))
         tally.live[number] = task
         try:
-            await task
-            tally.ended["complete"] += 1
-        except asyncio.CancelledError:
+            await asyncio.wait([task])  # which its being dropped does not raise through
+        finally:
+            task.cancel()
+            del tally.live[number]
+        if task.cancelled():
             tally.ended["dropped"] += 1
-        except (OSError, ValueError, EOFError) as error:
+        elif (error := task.exception()) is None:
+            tally.ended["complete"] += 1
+        else:
             tally.errors[f"{type(error).__name__}: {error}"[:100]] += 1
             await asyncio.sleep(0.5)
-        finally:
-            tally.live.pop(number, None)
 
 
 async def read(url: str, options: argparse.Namespace, prompt: str, tally: Tally) -> None:
