@@ -155,8 +155,8 @@ def test_a_model_is_loaded_and_unloaded_without_a_question(client: ollama.Client
 
 def test_a_model_is_fetched_and_deleted(client: ollama.Client, models: FakeModels) -> None:
     steps = list(client.pull("fake", stream=True))
-    assert [each.status for each in steps] == ["pulling manifest", *["pulling fake.gguf"] * 3, "success"]
-    assert [each.completed for each in steps[1:4]] == [0, 50, 100] and steps[1].total == 100
+    assert [each.status for each in steps] == [*["pulling fake.gguf"] * 3, "success"]
+    assert [each.completed for each in steps[:3]] == [0, 50, 100] and steps[0].total == 100
     assert client.pull("fake").status == "success"
     assert client.delete("fake").status == "success" and models.deleted == ["fake"]
 
@@ -183,8 +183,9 @@ def test_a_failure_has_its_status(client: ollama.Client, models: FakeModels, err
         with pytest.raises(ollama.ResponseError, match=str(error)) as caught:
             list(client.chat("fake", SAID, stream=stream))
         assert caught.value.status_code == status
-    with pytest.raises(ollama.ResponseError, match=str(error)):
+    with pytest.raises(ollama.ResponseError, match=str(error)) as caught:
         list(client.pull("fake", stream=True))
+    assert caught.value.status_code == status
 
 
 def test_a_failure_on_the_way_ends_the_stream_with_an_error(client: ollama.Client, models: FakeModels) -> None:

@@ -125,7 +125,9 @@ def test_models_come_and_go(client: ollama.Client) -> None:
     shown = client.show("smollm2:latest")
     assert shown.modelinfo and shown.modelinfo["llama.context_length"] == 8192
     assert shown.details and shown.details.parameter_size == "134.5M" and shown.license == "apache-2.0"
-    assert shown.capabilities == ["completion", "tools"] and client.show("encoder").capabilities == ["embedding"]
+    assert shown.capabilities == ["completion", "tools"] and shown.details.format == "gguf"
+    encoder = client.show("encoder")
+    assert encoder.capabilities == ["embedding"] and encoder.details and encoder.details.format == "checkpoint"
 
 
 def test_what_is_too_much_is_refused_with_figures(client: ollama.Client) -> None:
@@ -146,3 +148,11 @@ def test_a_name_is_looked_up_and_never_followed(client: ollama.Client, name: str
     with pytest.raises(ollama.ResponseError) as caught:
         client.delete(name)
     assert caught.value.status_code in (400, 404)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../smollm2", "file:///etc/passwd", "http://localhost/x.gguf"])
+def test_nothing_is_fetched_from_where_a_request_likes(client: ollama.Client, name: str) -> None:
+    for ask in (lambda: client.pull(name), lambda: list(client.pull(name, stream=True))):
+        with pytest.raises(ollama.ResponseError) as caught:
+            ask()
+        assert caught.value.status_code == 400

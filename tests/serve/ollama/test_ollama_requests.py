@@ -54,6 +54,11 @@ def test_a_field_that_cannot_be_honoured_is_named(http: TestClient, models: Fake
     assert models.jobs == []
 
 
+def test_who_asks_nothing_is_checked_all_the_same(http: TestClient) -> None:
+    body = {"model": "fake", "options": {"num_gpu": 1}}
+    assert all(refused(http, f"/api/{action}", body).startswith("options.num_gpu") for action in ("chat", "generate"))
+
+
 def test_what_asks_for_nothing_is_taken(http: TestClient) -> None:
     nothing = {"template": "", "suffix": "", "context": [], "images": [], "think": False, "shift": False, "system": ""}
     nothing |= {"truncate": False, "raw": False, "format": "", "options": {"num_keep": 24, "seed": None}}

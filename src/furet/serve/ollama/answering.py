@@ -20,6 +20,7 @@ from furet.serve.sse import stream, whole
 if TYPE_CHECKING:
     from furet.serve.models import Models
     from furet.serve.ollama.keep import Departures
+
 Asking = bodies.Answering | bodies.Embed | bodies.Embedding
 
 
@@ -30,9 +31,10 @@ def router(models: Models, departures: Departures) -> APIRouter:
     @routes.post("/chat")
     async def chat(body: bodies.Chat, request: Request) -> Response:
         """The next message of a conversation; without messages, the model is loaded or unloaded."""
+        job = _chat_job(body)
         if not body.messages:
             return await _only_load(models, departures, body, replies.chat_part)
-        return await _answer(request, models, departures, body, _chat_job(body), replies.chat_part)
+        return await _answer(request, models, departures, body, job, replies.chat_part)
 
     @routes.post("/generate")
     async def generate(body: bodies.Generate, request: Request) -> Response:
@@ -43,20 +45,19 @@ def router(models: Models, departures: Departures) -> APIRouter:
         return await _answer(request, models, departures, body, job, replies.generate_part)
 
     @routes.post("/embed")
-    async def embed(body: bodies.Embed) -> Response:
+    async def embed(body: bodies.Embed, request: Request) -> Response:
         """Vectors of length 1, one for each text."""
-        clock = replies.Clock()
-        vectors, tokens, clock = await _embedded(models, departures, body, body.input, bool(body.truncate), clock)
-        if body.dimensions is not None:
-            vectors = _cut(vectors, body.dimensions)
+        job = Embed(body.input, bool(body.truncate))
+        value, clock = await whole(request, _embedded(models, departures, body, job))
+        vectors = value["vectors"] if body.dimensions is None else _cut(value["vectors"], body.dimensions)
         times = {"total_duration": clock.passed(), "load_duration": clock.loading}
-        return JSONResponse({"model": body.model, "embeddings": vectors, **times, "prompt_eval_count": tokens})
+        return JSONResponse({"model": body.model, "embeddings": vectors, **times, "prompt_eval_count": value["tokens"]})
 
     @routes.post("/embeddings")
-    async def embeddings(body: bodies.Embedding) -> Response:
+    async def embeddings(body: bodies.Embedding, request: Request) -> Response:
         """The vector of one text."""
-        vectors, _, _ = await _embedded(models, departures, body, [body.prompt], False, replies.Clock())
-        return JSONResponse({"embedding": vectors[0]})
+        value, _ = await whole(request, _embedded(models, departures, body, Embed([body.prompt])))
+        return JSONResponse({"embedding": value["vectors"][0]})
 
     return routes
 
@@ -125,9 +126,7 @@ async def _lines(
         await _stay(models, departures, body)
 
 
-async def _only_load(
-    models: Models, departures: Departures, body: bodies.Answering, part: replies.Part
-) -> Response:
+async def _only_load(models: Models, departures: Departures, body: bodies.Answering, part: replies.Part) -> Response:
     """Load the model, or with `keep_alive` 0 unload it."""
     unload = body.keep_alive is not None and keep.seconds(body.keep_alive) == 0
     clock = replies.Clock()
@@ -140,21 +139,16 @@ async def _only_load(
 
 
 async def _embedded(
-    models: Models,
-    departures: Departures,
-    body: bodies.Embed | bodies.Embedding,
-    texts: list[str],
-    truncate: bool,
-    clock: replies.Clock,
-) -> tuple[list[list[float]], int, replies.Clock]:
-    """Vectors of texts, and how many tokens these have."""
+    models: Models, departures: Departures, body: bodies.Embed | bodies.Embedding, job: Embed
+) -> tuple[dict[str, Any], replies.Clock]:
+    """What the job gives, and when it did."""
     for name in body.options or {}:
         if name not in options.ROOM:
             raise BadRequest(f"options.{name[:60]}: not an option of embeddings")
-    clock = await _loaded(models, body, clock)
-    value = await models.result(body.model, Embed(texts, truncate))
+    clock = await _loaded(models, body, replies.Clock())
+    value = await models.result(body.model, job)
     await _stay(models, departures, body)
-    return value["vectors"], value["tokens"], clock
+    return value, clock
 
 
 async def _loaded(models: Models, body: Asking, clock: replies.Clock) -> replies.Clock:

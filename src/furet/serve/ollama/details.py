@@ -24,6 +24,7 @@ _SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 class Details:
     """A model in a few words.
 
+    format      "gguf", or "checkpoint" for a folder as Hugging Face's library saves them
     family      its architecture
     kind        "decoder", "encoder" or "answer", as `furet.engine.Model` has it; None when furet does not run it
     parameters  how many
@@ -31,6 +32,7 @@ class Details:
     context     tokens that it was trained for
     """
 
+    format: str = ""
     family: str = ""
     kind: str | None = None
     parameters: int = 0
@@ -41,7 +43,7 @@ class Details:
         """As clients read it."""
         return {
             "parent_model": "",
-            "format": "gguf",
+            "format": self.format,
             "family": self.family,
             "families": [self.family],
             "parameter_size": human(self.parameters),
@@ -111,6 +113,7 @@ def _summary(model: ModelFile, path: Path) -> Details:
         weights[tensor.type.name] += prod(tensor.shape)
     context = metadata.get(f"{family}.context_length", 0)
     return Details(
+        format="checkpoint" if path.is_dir() else "gguf",
         family=family,
         kind=_kind(family),
         parameters=weights.total(),
@@ -133,7 +136,7 @@ def _bounded(metadata: Mapping[str, Any], verbose: bool) -> dict[str, Any]:
     left = MOST_VALUES if verbose else 0
     found: dict[str, Any] = {}
     for key, value in metadata.items():
-        if isinstance(value, str | bool | int | float):
+        if isinstance(value, str) or not hasattr(value, "__len__"):
             found[key] = _scalar(value)
         elif len(value) > left:
             found[key] = None
@@ -147,7 +150,7 @@ def _scalar(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
         return value if isfinite(value) else None
-    if isinstance(value, bool | int):
+    if value is None or isinstance(value, bool | int):
         return value
     return str(value)[:LONGEST_TEXT]
 

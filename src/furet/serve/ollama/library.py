@@ -141,7 +141,6 @@ def _capabilities(card: details.Card) -> list[str]:
 
 async def _pulled(models: Models, ref: str) -> AsyncGenerator[replies.Line, None]:
     """How a download gets on; the last line says that it is done."""
-    yield {"status": "pulling manifest"}
     async with aclosing(models.pull(ref)) as steps:
         async for step in steps:
             total = {} if step.total is None else {"total": step.total}
