@@ -55,6 +55,18 @@ def test_values_are_typed() -> None:
     assert found["stop"] == ["a", "b"] and found["kind"] == "b" and found["as_json"] is True
 
 
+def test_an_argument_may_be_a_list() -> None:
+    found: list[list[str]] = []
+
+    def verb(names: Annotated[list[str], Argument("names")] = [], count: int = 3) -> None:  # noqa: B006
+        """Do something."""
+        found.append(names)
+
+    for arguments in ([], ["a"], ["a", "--count", "2", "b"]):
+        call(verb, arguments)
+    assert found == [[], ["a"], ["a", "b"]]
+
+
 def test_an_optional_argument_may_follow_options() -> None:
     found = parse("x", "--rate", "2", "hello")
     assert (found["text"], found["rate"]) == ("hello", 2.0)

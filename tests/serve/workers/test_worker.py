@@ -32,7 +32,7 @@ from furet.errors import BadRequest, ContextOverflow, FuretError
 from furet.serve import wire
 from furet.serve.jobs import AnswerChat, Continue, CountTokens, Describe, Detokenize, Embed, Tokenize
 from furet.serve.supervise import Worker
-from furet.serve.worker import BAD_MESSAGE
+from furet.serve.worker import BAD_MESSAGE, Window
 
 COMMAND = [sys.executable, "-m", "furet.serve.worker"]
 
@@ -166,6 +166,22 @@ def test_a_reader_who_takes_nothing_costs_no_memory_and_nobody_else_an_answer(
     text, grown = run(slow())
     assert text == wanted
     assert grown < 8 << 20
+
+
+def test_a_reader_who_never_comes_back_is_given_up() -> None:
+    window = Window(2)
+    assert window.take(0.01) and window.take(0.01)
+    with pytest.raises(FuretError, match="nobody has read"):
+        window.take(0.01)
+    window.more(1)
+    assert window.take(0.01)
+
+
+def test_a_job_cancelled_before_it_has_begun_is_cancelled_when_it_has() -> None:
+    window, cancelled = Window(1), []
+    window.cancel()
+    window.begun(lambda: cancelled.append(1))
+    assert cancelled == [1] and not window.take(0.01)
 
 
 def test_nothing_is_left_of_200_jobs(run: Run, worker: Worker) -> None:
