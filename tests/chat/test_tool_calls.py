@@ -90,22 +90,22 @@ def test_one_call_at_most(make, family):
         assert called(events) == [("now", "{}")] and ended.reason == "tool_calls"
 
 
-def test_a_mark_that_is_a_control_token(make):
+@pytest.mark.parametrize(("family", "mark"), [("mistral", "[TOOL_CALLS]"), ("llama3", "<|python_tag|>")])
+def test_a_mark_that_is_a_control_token(make, family, mark):
     """It is not shown as text, and in a grammar it has another name."""
 
     def change(metadata):
-        metadata["tokenizer.ggml.tokens"][258] = "[TOOL_CALLS]"
-        metadata["tokenizer.chat_template"] = TEMPLATES["mistral"]
+        metadata["tokenizer.ggml.tokens"][258] = mark
+        metadata["tokenizer.chat_template"] = TEMPLATES[family]
 
     model = make(change, context=512)
-    mark = model.tokenizer.encode("[TOOL_CALLS]")
-    assert mark == [258] and 258 in model.tokenizer.special_ids
+    assert model.tokenizer.encode(mark) == [258] and 258 in model.tokenizer.special_ids
     for options in ({"tool_choice": "required"}, {"options": {"logit_bias": {258: 100}}}):
         *events, ended = answer(model, ASK, tools=[NOW], parallel=False, **options)
         assert called(events) == [("now", "{}")] and ended.reason == "tool_calls"
         assert not any(isinstance(event, Text) for event in events)
     (text, *_), _ = said(answer(model, ASK, tool_choice="none", tools=[NOW], options={"max_tokens": 5}))
-    assert "[TOOL_CALLS]" not in text
+    assert mark not in text
 
 
 def said(events):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from furet.chat.tools.family import Family
@@ -48,39 +49,42 @@ def _schema(tool: Tool, *, required: bool) -> Mapping[str, Any]:
 
 
 def _grammar(offer: Offer, family: Family, words: Words, schemas: Mapping[str, Mapping[str, Any]]) -> str:
-    marks = {mark: token for mark in family.marks if (token := special(mark, words)) is not None}
-
-    def literal(text: str) -> str:
-        """A text, in which the names of control tokens are these tokens."""
-        parts = re.split(f"({'|'.join(map(re.escape, marks))})", text) if marks else [text]
-        return " ".join(
-            f"<[{marks[part]}]>" if part in marks else json.dumps(part, ensure_ascii=False) for part in parts if part
-        )
-
+    marks = _special_marks(family, words)
+    literal = partial(_literal, marks=marks)
     trigger = family.marks[0] if family.marks else ""
-    opening = family.opening.removeprefix(trigger)
+    hidden = trigger in marks
+    rest = family.opening.removeprefix(trigger)  # some models write a space before it
     again = "" if family.single or not offer.parallel else f"({literal(family.between)} call){{0,{MAX_CALLS - 1}}}"
-    listed = f'" "? {literal(opening)}' if opening else ""
+    rules = {
+        "calls": " ".join([f'" "? {literal(rest)}' if rest else "", "call", again, literal(family.closing)]),
+        "call": " | ".join(f"call_{place}" for place in range(len(schemas))),
+    }
+    for place, (name, schema) in enumerate(schemas.items()):
+        rules[f"call_{place}"] = f"{literal(family.head(name))} %json {json.dumps(schema)} {literal(family.tail)}"
     if family.bare:
-        lead = f"({literal(trigger)})?" if trigger in marks else ""
+        rules["lead"] = f"{literal(trigger)} |" if hidden else '""'
         text = f"/(?s:.*)/ & ~/(?s:{re.escape(_before_name(family))}.*)/"
     else:
-        lead = literal(trigger) if offer.must else "lead"
+        rules["lead" if offer.must or hidden else "lead[lazy]"] = f"{'' if offer.must else 'TEXT '}{literal(trigger)}"
         text = "/(?s:.*)/"
-    lazy = "" if trigger in marks else "[lazy]"
-    return "\n".join(
-        [
-            "%llguidance {}",
-            f"start: {'' if offer.must else 'text |'} {lead} calls",
-            *(["text: TEXT", f"TEXT: {text}"] if not offer.must else []),
-            *([f"lead{lazy}: TEXT {literal(trigger)}"] if lead == "lead" else []),
-            f"calls: {listed} call {again} {literal(family.closing)}",
-            f"call: {' | '.join(f'call_{place}' for place in range(len(schemas)))}",
-            *(
-                f"call_{place}: {literal(family.head(name))} %json {json.dumps(schema)} {literal(family.tail)}"
-                for place, (name, schema) in enumerate(schemas.items())
-            ),
-        ]
+    if offer.must:
+        rules["start"] = "lead calls"
+    else:
+        rules |= {"start": "text | lead calls", "text": "TEXT", "TEXT": text}
+    return "\n".join(["%llguidance {}", *(f"{name}: {body}" for name, body in rules.items())])
+
+
+def _special_marks(family: Family, words: Words) -> dict[str, int]:
+    """The family's marks that are control tokens, and these."""
+    return {mark: token for mark in family.marks if (token := special(mark, words)) is not None}
+
+
+def _literal(text: str, marks: Mapping[str, int]) -> str:
+    """A text as a grammar has it, in which the names of control tokens are these tokens."""
+    parts = re.split(f"({'|'.join(map(re.escape, marks))})", text) if marks else [text]
+    quoted = (json.dumps(part, ensure_ascii=False) for part in parts)
+    return " ".join(
+        f"<[{marks[part]}]>" if part in marks else quote for part, quote in zip(parts, quoted, strict=True) if part
     )
 
 
