@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from furet.chat.events import Began, CallArguments, CallBegan, Ended, Event, Text
+from furet.engine.memory import Budget
 from furet.errors import BadRequest, NotFound
 from furet.sample.logprobs import TokenLogprob
 from furet.serve.jobs import (
@@ -54,6 +55,7 @@ class FakeModels:
     """Every method of `Models`, without a model."""
 
     def __init__(self) -> None:
+        self.budget = Budget(1 << 33, "what tests have")
         self.before: Exception | None = None
         self.after: Exception | None = None
         self.after_events = 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 from base64 import b64decode
 from collections.abc import Iterable
 from io import BytesIO
@@ -43,7 +42,7 @@ def routes(store: Store, board: Board) -> APIRouter:
     async def import_file(body: bodies.ImportFile) -> dict[str, Any]:
         try:
             data = b64decode(body.data, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # also characters that are not ASCII
             raise BadRequest(f"data: not base64: {error}") from None
         name = body.name if body.name.isprintable() else "the file"
         imported = await asyncio.to_thread(import_chats, store, BytesIO(data), name=name)
