@@ -108,19 +108,25 @@ class Process:
                 self._hear(news)
         except wire.Malformed as error:
             said = f"sent what is no message, {error}"
+            self._kill()
         except OSError:
             pass
         finally:
-            if said:
-                self._kill()
-            code = await self._child.wait()
+            code = await self._exit_code()
             await asyncio.wait([logging_], timeout=GRACE)  # its last words
             logging_.cancel()
-            assert self._child.stdin is not None
-            self._child.stdin.close()
-        how = said or _how(code)
-        self._end(how)
+            how = said or _how(code)
+            self._end(how)
         return how
+
+    async def _exit_code(self) -> int:
+        """The exit code of a process that says nothing any more, and is killed unless it ends by itself."""
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        with suppress(asyncio.TimeoutError):
+            return await asyncio.wait_for(self._child.wait(), GRACE)
+        self._kill()
+        return await self._child.wait()
 
     def _hear(self, news: wire.News) -> None:
         if isinstance(news, wire.Ready):

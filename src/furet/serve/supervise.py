@@ -53,15 +53,11 @@ class Worker:
         """Jobs that the process has not ended yet."""
         return 0 if self._process is None else self._process.running
 
-    @property
-    def about(self) -> wire.Ready:
-        """What the process said of the model."""
-        assert self._process is not None, "a worker is started first"
-        return self._process.ready
-
     async def start(self) -> None:
         """Load the model. Raises the FuretErrors of `furet.load`; WorkerDied when the process dies of it."""
         self._process = await process.start(self.load, self.name)
+        for note in self._process.ready.notes:
+            log.warning("%s: %s", self.name, note)
         self._ready.set()
         self._watch = asyncio.create_task(self._keep())
 

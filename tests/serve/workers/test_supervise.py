@@ -192,6 +192,15 @@ def test_a_process_that_says_what_is_no_message_is_ended(
     run(start())
 
 
+def test_a_process_that_falls_silent_is_ended(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec sleep 60 >&-\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(process.sys, "executable", str(program))  # type: ignore[attr-defined]
+    with pytest.raises(WorkerDied, match="killed"):
+        run(process.start(wire.Load("x"), "model"))
+
+
 def test_what_a_process_prints_is_logged_in_lines_of_bounded_length(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
