@@ -6,9 +6,11 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstring>
 #include <stdexcept>
 
 #include "checks.h"
+#include "choose.h"
 #include "cpu.h"
 #include "decode.h"
 #include "measure.h"
@@ -27,6 +29,7 @@ using furet::Style;
 
 template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Bytes = nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using MaybeFloats = std::optional<In<float>>;
 using MaybeTable = std::optional<nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
 using Heads = std::vector<std::pair<int, int>>;
@@ -55,6 +58,14 @@ struct PyBlocks {
     std::shared_ptr<furet::Blocks> blocks;
     Heads layers;
     furet::CacheType type;
+
+    // Where a block is, for bytes that are as many as it has.
+    template <class Array> uint8_t* at(int64_t block, const Array& bytes) const {
+        require(block >= 0 && block < blocks->count, "there are " + std::to_string(blocks->count) + " blocks");
+        const int64_t wanted = furet::Blocks::bytes(layers, type);
+        require((int64_t)bytes.size() == wanted, "a block has " + std::to_string(wanted) + " bytes");
+        return blocks->at(block);
+    }
 };
 Style style_of(const std::string& name) { return one_of<Style>(name, {{"interleaved", Style::Interleaved}, {"halves", Style::Halves}}, "style"); }
 
@@ -218,6 +229,12 @@ NB_MODULE(_core, m) {
     nb::set_leak_warnings(false);  // a program may end while a model still computes
 
     m.def("cpu", &cpu);
+    m.def("all_finite", [](In<float> values) { return furet::all_finite(values.data(), (int64_t)values.size()); }, "values"_a);
+    m.def("largest", [](In<float> values, int64_t count) {
+        auto* places = new std::vector<int64_t>(furet::largest(values.data(), (int64_t)values.size(), count));
+        nb::capsule owner(places, [](void* p) noexcept { delete (std::vector<int64_t>*)p; });
+        return nb::ndarray<nb::numpy, int64_t, nb::ndim<1>>(places->data(), {places->size()}, owner);
+    }, "values"_a, "count"_a);
     m.def("set_isa", [](const std::string& name) { require(furet::use_kernels(name), "no instruction set '" + name + "' here"); });
     m.def("readable_types", [] { return std::vector<int>(std::begin(furet::kTypeIds), std::end(furet::kTypeIds)); });
     m.def("buffer_row_bytes", [](const std::string& kind, int64_t width) { return furet::buffer_row_bytes(kind_of(kind), width); });
@@ -253,7 +270,10 @@ NB_MODULE(_core, m) {
             new (self) PyBlocks{std::make_shared<furet::Blocks>(layers, cache_type_of(type), count), layers, cache_type_of(type)};
         }, "layers"_a, "count"_a, "type"_a = "f16")
         .def_prop_ro("count", [](const PyBlocks& b) { return b.blocks->count; })
+        .def_prop_ro("block_bytes", [](const PyBlocks& b) { return furet::Blocks::bytes(b.layers, b.type); })
         .def("copy", [](const PyBlocks& b, int64_t from, int64_t to) { b.blocks->copy(from, to); }, "source"_a, "target"_a)
+        .def("read", [](const PyBlocks& b, int64_t block, Bytes out) { std::memcpy(out.data(), b.at(block, out), out.size()); }, "block"_a, "out"_a)
+        .def("write", [](const PyBlocks& b, int64_t block, In<uint8_t> data) { std::memcpy(b.at(block, data), data.data(), data.size()); }, "block"_a, "data"_a)
         .def_static("bytes", [](Heads layers, const std::string& type) { return furet::Blocks::bytes(layers, cache_type_of(type)); }, "layers"_a, "type"_a = "f16");
 
     nb::class_<furet::Cache>(m, "Cache")

@@ -28,6 +28,12 @@ def buffer_row_bytes(kind: Kind, width: int) -> int:
 def part_bytes(heads: int, kv_heads: int, head_dim: int, sequences: int, max_tokens: int) -> int:
     """What a step may note down for each 256 tokens of context, where threads share the keys of a query."""
 
+def all_finite(values: NDArray[np.float32]) -> bool:
+    """Whether no value is a NaN or an infinity. [n]"""
+
+def largest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Where the `count` largest values are, by falling value, then rising place; none may be a NaN. [n]"""
+
 def scratch_bytes(threads: int) -> int:
     """Bytes of private working memory that a pool of that many threads allocates."""
 
@@ -90,8 +96,15 @@ class Blocks:
     def __init__(self, layers: Sequence[tuple[int, int]], count: int, type: CacheType = "f16") -> None: ...
     @property
     def count(self) -> int: ...
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block."""
     def copy(self, source: int, target: int) -> None:
         """What one block holds becomes what another does."""
+    def read(self, block: int, out: NDArray[np.uint8]) -> None:
+        """Copy what a block holds. [bytes of a block]"""
+    def write(self, block: int, data: NDArray[np.uint8]) -> None:
+        """Make this what a block holds, as `read` has given it. [bytes of a block]"""
     @staticmethod
     def bytes(layers: Sequence[tuple[int, int]], type: CacheType = "f16") -> int:
         """Of one block."""

@@ -21,7 +21,7 @@ def test_greedy_tokens_are_the_largest_logits_of_the_whole_sequence(model):
 def test_sampled_tokens_are_those_that_the_draws_of_the_seed_hit(model):
     out = model.generate(PROMPT, max_tokens=20, seed=5, top_k=7, ignore_eos=True)
     logits = model.logits(PROMPT + out.tokens)[len(PROMPT) - 1 :]
-    chooser, all = Chooser(Sampling(top_k=7), 5), PROMPT + out.tokens
+    chooser, all = Chooser(Sampling(top_k=7), 5, spared=model.tokenizer.special_ids), PROMPT + out.tokens
     hits = [chooser.choose(logits[n], all[: len(PROMPT) + n], n) for n in range(20)]
     assert (out.tokens, out.seed) == (hits, 5)
 

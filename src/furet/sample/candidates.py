@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from furet import _core
+
 Logits = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
@@ -50,12 +52,9 @@ class Candidates:
 
 def largest(keys: NDArray[np.floating], count: int) -> Indices:
     """Where the `count` largest keys are, by falling key, then rising index. [n] -> [count]"""
-    groups = len(keys) // 64
-    if count < groups:
-        # The count-th largest maximum of groups is no more than the count-th largest value, and cheaper to find.
-        maxima = keys[: groups * 64].reshape(64, groups).max(axis=0)
-        pool = np.flatnonzero(keys >= np.partition(maxima, groups - count)[groups - count])
-    elif count < len(keys):
+    if keys.dtype == np.float32 and keys.flags.c_contiguous and count < len(keys):
+        return _core.largest(keys, count)
+    if 0 < count < len(keys):
         pool = np.flatnonzero(keys >= np.partition(keys, len(keys) - count)[len(keys) - count])
     else:
         pool = np.arange(len(keys))

@@ -42,15 +42,22 @@ class Chooser:
     seed        of the draws
     text_of     texts of tokens, for the settings that speak of texts
     guide       the form that the answer must have, which is stronger than every setting
+    spared      tokens that are no text, which no penalty is to meet: a turn must be able to end as the last one did
     """
 
     def __init__(
-        self, sampling: Sampling, seed: int, text_of: TextOf = lambda token: "", guide: Guide | None = None
+        self,
+        sampling: Sampling,
+        seed: int,
+        text_of: TextOf = lambda token: "",
+        guide: Guide | None = None,
+        spared: frozenset[int] = frozenset(),
     ) -> None:
         self._sampling = sampling
         self._seed = seed
         self._text_of = text_of
         self._guide = guide
+        self._spared = spared
         self._row: Logits | None = None
         self._breaks: list[bool] = []  # of prompt and answer, token by token
         self._limit = 2.0 * float(sampling.mirostat_tau)
@@ -67,10 +74,21 @@ class Chooser:
     def choose(self, logits: Logits, tokens: Sequence[int], index: int) -> int:
         """The token at place `index` of the answer. [V] -> id
 
-        logits  of the model; not changed
+        logits  of the model; when this returns they are as before
         tokens  prompt and answer up to here
         """
-        row = self._changed(logits, tokens) if self._changes else logits
+        if not self._changes:
+            return self._chosen(logits, index)
+        if self._guide is not None or self._sampling.dry_multiplier > 0:
+            return self._chosen(self._changed(self._copied(logits), tokens), index)
+        touched = [*self._sampling.logit_bias, *self._recent(tokens)]
+        before = logits[touched]  # a few values, where a copy of the row would take longer than all else
+        try:
+            return self._chosen(self._changed(logits, tokens), index)
+        finally:
+            logits[touched] = before
+
+    def _chosen(self, row: Logits, index: int) -> int:
         found = Candidates(row) if self._guide is None else self._guide.admitted(row)
         greedy = self._sampling.temperature == 0
         token = found.id(int(np.argmax(found.logits))) if greedy else self._drawn(found, index)
@@ -126,12 +144,14 @@ class Chooser:
         s = self._sampling
         return s.repeat_last_n != 0 and (s.repetition != 1 or s.frequency_penalty != 0 or s.presence_penalty != 0)
 
-    def _changed(self, logits: Logits, tokens: Sequence[int]) -> Logits:
-        """A copy of the logits after biases and penalties."""
+    def _copied(self, logits: Logits) -> Logits:
         if self._row is None:
             self._row = np.empty_like(logits)  # kept: new memory of this size costs more than the copy
-        row = self._row
-        np.copyto(row, logits)
+        np.copyto(self._row, logits)
+        return self._row
+
+    def _changed(self, row: Logits, tokens: Sequence[int]) -> Logits:
+        """The row after biases and penalties, in place."""
         if self._sampling.logit_bias:
             add_biases(row, self._sampling.logit_bias)
         for name in self._sampling.chain:
@@ -141,12 +161,20 @@ class Chooser:
                 self._penalise_repeats(row, tokens)
         return row
 
+    def _recent(self, tokens: Sequence[int]) -> list[int]:
+        """The tokens that penalties meet."""
+        if not self._penalises or "penalties" not in self._sampling.chain:
+            return []
+        recent = [token for token in _last(tokens, int(self._sampling.repeat_last_n)) if token not in self._spared]
+        if self._sampling.penalise_newline:
+            return recent
+        return [token for token in recent if self._text_of(token) != "\n"]
+
     def _penalise(self, row: Logits, tokens: Sequence[int]) -> None:
         s = self._sampling
-        recent = _last(tokens, int(s.repeat_last_n))
         penalise(
             row,
-            recent if s.penalise_newline else [token for token in recent if self._text_of(token) != "\n"],
+            self._recent(tokens),
             repeat=s.repetition,
             frequency=float(s.frequency_penalty),
             presence=float(s.presence_penalty),
