@@ -77,12 +77,19 @@ def test_a_shorter_block_in_use_is_left_alone():
     assert short.block not in {tree.take() for _ in range(3)}
 
 
-def test_a_copy_never_takes_the_place_of_what_is_copied():
+def test_who_goes_on_with_a_part_copies_it_and_with_all_takes_it():
     copies = Copies()
     tree = Prefixes(2, copies)
     (node,) = chain(tree, ONE[:9])
-    assert tree.copy_of(node) not in (None, node.block) and copies[0][0] == node.block
-    assert tree.copy_of(node) is None and tree.find(ONE) == []
+    copy = tree.own(node, 5)
+    assert copies == [(node.block, copy)] and copy != node.block and tree.nearest(tree.root, ONE) == (node, 9)
+    assert tree.own(node, 9) == node.block and tree.nearest(tree.root, ONE) is None
+    tree.give_back(node.block)
+    (node,) = chain(tree, ONE[:9])
+    tree.use(node)
+    assert tree.own(node, 9) is None and tree.own(node, 5) is None
+    tree.release(node)
+    assert tree.own(node, 5) == node.block and len(copies) == 1
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -92,6 +99,7 @@ def test_no_block_is_lost_or_in_two_places(seed):
     tree = Prefixes(12, Copies())
     taken: list[int] = []
     used: list = []
+    nodes: list = []
     for _ in range(400):
         match rng.randrange(5):
             case 0 if (block := tree.take()) is not None:
@@ -106,11 +114,12 @@ def test_no_block_is_lost_or_in_two_places(seed):
                 used.append(node)
             case 3 if used:
                 tree.release(used.pop(rng.randrange(len(used))))
-            case 4 if used and (block := tree.copy_of(rng.choice(used))) is not None:
-                taken.append(block)
+            case 4 if nodes:
+                node = rng.choice(nodes)
+                if node is not tree.root and (block := tree.own(node, rng.randint(1, len(node.tokens)))) is not None:
+                    taken.append(block)
         held, nodes = list(taken), [tree.root]
-        while nodes:
-            node = nodes.pop()
+        for node in nodes:
             nodes += node.children.values()
             held += [node.block] if node is not tree.root else []
         held += tree._free

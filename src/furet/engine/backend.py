@@ -50,8 +50,18 @@ class BlockCache(Cache, Protocol):
 class Blocks(Protocol):
     """Room for keys and values of 64 tokens each."""
 
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block."""
+
     def copy(self, source: int, target: int) -> None:
         """What one block holds becomes what another does."""
+
+    def read(self, block: int, out: NDArray[np.uint8]) -> None:
+        """Copy what a block holds."""
+
+    def write(self, block: int, data: NDArray[np.uint8]) -> None:
+        """Make this what a block holds."""
 
 
 class Run(NamedTuple):

@@ -69,10 +69,10 @@ class Model:
         self.threads = loaded.threads
         self.tokenizer: Tokenizer = loaded.tokenizer
         self.vocab = loaded.backend.vocab
-        caches = (PagedCaches if loaded.backend.paged else WholeCaches)(
+        self._caches = (PagedCaches if loaded.backend.paged else WholeCaches)(
             loaded.backend, self.context, self.memory.sequences
         )
-        self._scheduler = Scheduler(loaded.backend, caches, self.check, self.check_logits)
+        self._scheduler = Scheduler(loaded.backend, self._caches, self.check, self.check_logits)
         self._guides = Guides(self.tokenizer, self.vocab)
 
     @property
@@ -180,13 +180,35 @@ class Model:
             prompt=begins,
             source=source,
             request=request,
-            chooser=Chooser(request, seed, self._text_of, request.form and self._guides.guide(*request.form)),
+            chooser=self._chooser(request, seed),
             limit=room if request.max_tokens is None else min(room, int(request.max_tokens)),
             ends=frozenset() if request.ignore_eos else self.tokenizer.stop_ids | ends,
             progress=progress,
         )
         job = Job(task, self.tokenizer.detokenizer(continuing=continuing), draft)
         return Stream(draft, pieces(self._scheduler, job, task, draft), finished)
+
+    def keep(self, tokens: Sequence[int], path: Path) -> int:
+        """Write the keys and values of a text to a file, as far as they are known; returns the tokens they are of.
+
+        Nothing is written where none are known, and for models that hold sequences as a whole. Raises OSError.
+        """
+        from furet.engine.kept import identity, keep
+
+        if not isinstance(self._caches, PagedCaches):
+            return 0
+        return keep(self._scheduler, self._caches, identity(self.path, self.memory.kv), tokens, path)
+
+    def recall(self, path: Path) -> int:
+        """Take up what `keep` has written, so that no prompt with this beginning is computed anew; returns its tokens.
+
+        0 where the file is not there, damaged, or of another model.
+        """
+        from furet.engine.kept import identity, recall
+
+        if not isinstance(self._caches, PagedCaches):
+            return 0
+        return recall(self._scheduler, self._caches, identity(self.path, self.memory.kv), path)
 
     def check(self) -> None:
         """Raise what forbids the next step: the model was closed, or its file was changed."""
@@ -200,8 +222,9 @@ class Model:
 
     def check_logits(self, logits: NDArray[np.float32]) -> None:
         """Raise ModelFileError for logits that are no numbers."""
-        # The extremes of an array with NaN are NaN; looking at every value would take an array of its own.
-        if not (np.isfinite(logits.max()) and np.isfinite(logits.min())):
+        from furet import _core
+
+        if not _core.all_finite(logits.reshape(-1)):
             raise ModelFileError(
                 "the logits are not finite: the weights hold NaN, infinity or values beyond all measure",
                 "the file is damaged or badly converted: get it again, or from another source",
@@ -241,6 +264,10 @@ class Model:
         rows = self._outputs(ids).astype(np.float64)
         pooling = self.config.pooling  # type: ignore[attr-defined]
         return np.asarray(rows.mean(axis=0) if pooling == "mean" else rows[0 if pooling == "first" else -1])
+
+    def _chooser(self, request: Request, seed: int) -> Chooser:
+        guide = self._guides.guide(*request.form) if request.form else None
+        return Chooser(request, seed, self._text_of, guide, self.tokenizer.special_ids)
 
     def _text_of(self, token: int) -> str:
         """What a token stands for, alone."""

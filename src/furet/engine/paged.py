@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from furet.engine.prefixes import BLOCK, Node, Prefixes
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from furet.engine.backend import Backend, BlockCache
 
 
@@ -38,6 +41,41 @@ class PagedCaches:
             return held
         held.close()
         return None
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block."""
+        return self._blocks.block_bytes
+
+    def pin(self, tokens: Sequence[int]) -> list[Node]:
+        """The nodes that hold the beginning of these tokens; they stay until they are unpinned."""
+        nodes = self._prefixes.find(tokens)
+        node = nodes[-1] if nodes else self._prefixes.root
+        rest = tokens[BLOCK * len(nodes) :]
+        if (found := self._prefixes.nearest(node, rest)) is not None and found[1] == len(found[0].tokens):
+            nodes.append(found[0])
+        for each in nodes:
+            self._prefixes.use(each)
+        return nodes
+
+    def unpin(self, nodes: list[Node]) -> None:
+        """Let them go."""
+        for each in nodes:
+            self._prefixes.release(each)
+
+    def read(self, block: int, out: NDArray[np.uint8]) -> None:
+        """What a block holds. [block_bytes]"""
+        self._blocks.read(block, out)
+
+    def add(self, above: list[Node], tokens: tuple[int, ...], data: NDArray[np.uint8]) -> Node | None:
+        """A node below these for tokens with the bytes of their block, pinned; None when there is no room."""
+        block = self._prefixes.take()
+        if block is None:
+            return None
+        self._blocks.write(block, data)
+        node = self._prefixes.add(above[-1] if above else self._prefixes.root, tokens, block)
+        self._prefixes.use(node)
+        return node
 
     def _has_room_for(self, count: int, path: list[Node]) -> bool:
         """Whether the blocks that no running sequence uses are enough for these tokens and one more."""
@@ -126,9 +164,9 @@ class Paged:
         self._closed(self, self.cache)
 
     def _begin(self, rest: list[int]) -> None:
-        """Take what is known of the tokens after the full blocks, in a copy."""
+        """Take what is known of the tokens after the full blocks, in a block of one's own."""
         found = self._prefixes.nearest(self._node, rest) if rest else None
-        if found is not None and (block := self._prefixes.copy_of(found[0])) is not None:
+        if found is not None and (block := self._prefixes.own(*found)) is not None:
             self._blocks.append(block)
             self._tokens += rest[: found[1]]
         self.cache.hold(self._blocks, len(self._tokens))

@@ -58,7 +58,7 @@ class Prefixes:
         if not self._free:
             if not self._idle:
                 return None
-            self._remove(next(iter(self._idle)))
+            return self._unlink(next(iter(self._idle)))
         return self._free.pop()
 
     def give_back(self, block: int) -> None:
@@ -84,13 +84,21 @@ class Prefixes:
                 best, most = child, shared
         return None if best is None else (best, most)
 
-    def copy_of(self, node: Node) -> int | None:
-        """A block of one's own that holds what the node's does; None when there is no room."""
+    def own(self, node: Node, count: int) -> int | None:
+        """A block of one's own with the first `count` tokens of a node: a copy, or the node's, which then is gone.
+
+        None when there is no room.
+        """
+        idle = node in self._idle
+        if idle and count == len(node.tokens):  # who goes on with all of it loses nothing
+            return self._unlink(node)
         self.use(node)  # taking a block must not take this one
         block = self.take()
         self.release(node)
         if block is not None:
             self._copy(node.block, block)
+        elif idle:
+            return self._unlink(node)
         return block
 
     def add(self, parent: Node, tokens: Tokens, block: int) -> Node:
@@ -100,7 +108,7 @@ class Prefixes:
                 self.give_back(block)
                 return child
             if not child.users:
-                self._remove(child)  # it holds nothing that the new one does not
+                self.give_back(self._unlink(child))  # it holds nothing that the new one does not
         node = parent.children[tokens] = Node(tokens, block, parent)
         self._idle.pop(parent, None)
         self._idle[node] = None
@@ -124,15 +132,16 @@ class Prefixes:
         if not node.users and not node.children and node is not self._root:
             self._idle[node] = None
 
-    def _remove(self, leaf: Node) -> None:
+    def _unlink(self, leaf: Node) -> int:
+        """Take a leaf out of the tree; returns its block."""
         parent = leaf.parent
         assert parent is not None and not leaf.children and not leaf.users
         self._idle.pop(leaf, None)
         del parent.children[leaf.tokens]
-        self._free.append(leaf.block)
         if not parent.children and not parent.users and parent is not self._root:
             self._idle[parent] = None
             self._idle.move_to_end(parent, last=False)  # used no later than what it held
+        return leaf.block
 
 
 def common(a: Sequence[int], b: Sequence[int]) -> int:
