@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 WATCH = """
 window.broken = [];
-addEventListener("securitypolicyviolation", (event) => window.broken.push(event.violatedDirective + " " + event.blockedURI));
+addEventListener("securitypolicyviolation", (event) =>
+    window.broken.push(event.violatedDirective + " " + event.blockedURI));
 addEventListener("error", (event) => window.broken.push("error " + event.message));
 addEventListener("unhandledrejection", (event) => window.broken.push("rejection " + event.reason));
 window.alert = window.confirm = window.prompt = () => window.broken.push("a script ran");

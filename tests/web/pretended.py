@@ -80,7 +80,8 @@ class Pretended:
         if "nothing" in ref:
             raise NotFound(f"there is no model {ref!r:.100}", "`furet ls` lists what is here")
         rows = {"weights": 98_000_000, "KV cache": 190_000_000}
-        return {"model": ref, "rows": rows, "total": 288_000_000, "budget": 8_000_000_000, "fits": True, "context": 4096}
+        memory = {"rows": rows, "total": 288_000_000, "budget": self.budget.bytes, "fits": True}
+        return {"model": ref, "context": 4096, **memory}
 
     async def pull(self, ref: str) -> AsyncIterator[dict[str, Any]]:
         for done in range(0, 101, 20):

@@ -36,6 +36,7 @@ def router(models: Models, store: Store) -> APIRouter:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.farewell = board.close  # for whoever ends the server: open streams would hold it up
         yield
         board.close()
         await pulls.close()

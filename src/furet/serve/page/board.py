@@ -14,6 +14,7 @@ MAX_WAITING = 1024
 """Events that a page may be behind; one that falls back further is left, and catches up when it comes again."""
 
 MAX_PAGES = 256
+LISTED = ("chat", "chats", "gone")
 
 
 @dataclass(eq=False)
@@ -33,6 +34,7 @@ class Board:
 
     def __init__(self) -> None:
         self._pages: set[Page] = set()
+        self.listed = 0  # of these, those that change the list of chats
         self.told = 0  # events so far: what was read from the store at that time is at least as new as these
 
     @contextmanager
@@ -50,7 +52,10 @@ class Board:
     def tell(self, kind: str, data: Any, chat: str | None = None) -> None:
         """Tell all pages, or those that show one chat."""
         self.told += 1
-        event = sse.frame({**data, "number": self.told} if isinstance(data, dict) else data, kind)
+        if kind in LISTED:
+            self.listed += 1
+        numbers = {"number": self.told, "listed": self.listed}
+        event = sse.frame({**data, **numbers} if isinstance(data, dict) else data, kind)
         for page in list(self._pages):
             if chat is not None and page.chat != chat:
                 continue

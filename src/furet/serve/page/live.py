@@ -37,12 +37,14 @@ def routes(models: Models, store: Store, answers: Answers, board: Board, pulls: 
     async def start() -> dict[str, Any]:
         from furet.chat.presets import PRESETS
 
+        listed = board.listed
         page = await asyncio.to_thread(store.chats, limit=50)
         presets = await asyncio.to_thread(store.presets)
         return {
             **await library(models),
             "chats": [chat_view(chat, answers.answering(chat.id)) for chat in page.chats],
             "next": page.next,
+            "listed": listed,
             "presets": [preset_view(preset) for preset in presets],
             "formats": [{"name": each.name, "about": each.about} for each in PRESETS],
             "samplers": SAMPLERS,
@@ -67,7 +69,7 @@ def routes(models: Models, store: Store, answers: Answers, board: Board, pulls: 
             now = await library(models)
             for kind, data in await _missed(chat, last, have):
                 yield sse.frame(data, kind)
-            yield sse.frame({"chats": answers.chats()}, "answering")
+            yield sse.frame({"chats": answers.chats(), "listed": board.listed}, "answering")
             yield sse.frame(now, "models")
             yield sse.frame(pulls.view(), "pulls")
             async for event in _awaited(page, now["memory"]):

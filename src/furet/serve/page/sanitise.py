@@ -11,6 +11,13 @@ _TAGS = """
     table thead tbody tr th td
 """.split()  # noqa: SIM905
 _CELL = {"left", "centre", "right"}
+
+
+def _kept(tag: str, name: str, value: str) -> str | None:
+    """The attribute's value, unless it is an address within this server: what models write has no business there."""
+    return value if name != "href" or value.lower().startswith(("http://", "https://", "mailto:")) else None
+
+
 _CLEANER = nh3.Cleaner(
     tags=set(_TAGS),
     clean_content_tags={"script", "style"},
@@ -19,6 +26,7 @@ _CLEANER = nh3.Cleaner(
     set_tag_attribute_values={"a": {"target": "_blank"}},
     url_schemes={"http", "https", "mailto"},
     link_rel="noopener noreferrer nofollow",
+    attribute_filter=_kept,
     strip_comments=True,
 )
 

@@ -59,7 +59,7 @@ async function* parsed(source) {
       const parts = (rest + value).split("\n\n");
       rest = parts.pop();
       for (const part of parts) {
-        const match = /^event: (\w+)\ndata: (.*)$/.exec(part);
+        const match = /^event: (\w+)\ndata: (.*)$/s.exec(part); // "s": U+2028 is a line's end to JavaScript
         if (match) yield [match[1], JSON.parse(match[2])];
       }
     }

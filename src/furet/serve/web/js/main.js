@@ -47,10 +47,11 @@ const chatInAddress = () => /^#\/([\w-]+)$/.exec(location.hash)?.[1] ?? "";
 
 /** What the server tells. */
 function tell(kind, data) {
+  if (data?.listed && kind !== "answering") state.listed = data.listed;
   if (kind === "message") inOrder(data.number, () => (tellMessage(data), data.notes?.length && toast(data.notes.join(" "))));
   else if (kind === "frame") inOrder(data.number, () => (tellFrame(data), look()));
   else if (kind === "chat") inOrder(data.number, () => tellChat(data));
-  else if (kind === "answering") update({ chats: state.chats.map((chat) => ({ ...chat, answering: data.chats.includes(chat.id) })) });
+  else if (kind === "answering") tellAnswering(data);
   else if (kind === "chats") reloadChats();
   else if (kind === "path") refresh();
   else if (kind === "models") update(data);
@@ -60,6 +61,13 @@ function tell(kind, data) {
     update({ chats: state.chats.filter((chat) => chat.id !== id) });
     if (state.chat?.id === id) openChat("");
   }
+}
+
+/** Who is answering now; and whether the list of chats has changed while nothing was told. */
+function tellAnswering({ chats, listed }) {
+  update({ chats: state.chats.map((chat) => ({ ...chat, answering: chats.includes(chat.id) })) });
+  if (state.listed !== listed) reloadChats();
+  state.listed = listed;
 }
 
 /** A chat that is new, or has changed: it keeps its place unless something was said in it. */

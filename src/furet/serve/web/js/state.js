@@ -27,6 +27,7 @@ export const state = {
   /** older messages are on the server @type {boolean} */ earlier: false,
   /** @type {{query: string, hits: any[]} | null} */ found: null,
   /** @type {boolean} */ connected: true,
+  /** how often the list of chats has changed, as far as is known */ listed: 0,
   /** @type {boolean} */ ready: false,
 };
 

@@ -1,0 +1,177 @@
+"""The page's server side, called without a browser: files, guard, strict bodies, errors, pictures of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from web.pretended import Server
+
+from furet.serve.page.files import POLICY, web
+from furet.serve.page.markdown import MAX_SPAN, Growing, render
+from furet.serve.page.samplers import SAMPLERS
+
+MAX_SCRIPT = 100_000  # bytes
+
+
+@pytest.fixture
+def server(start: Callable[..., Server]) -> Server:
+    return start("smollm2")
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.address) as client:
+        yield client
+
+
+def test_all_script_together_is_small() -> None:
+    assert sum(len(file.plain) for path, file in web().items() if path.endswith(".js")) < MAX_SCRIPT
+
+
+def test_nothing_in_the_files_is_loaded_from_elsewhere() -> None:
+    for path, file in web().items():
+        text = file.plain.decode().replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in text and "https://" not in text and "//cdn" not in text, path
+        if path.endswith(".html"):
+            assert "<style" not in text and " style=" not in text and "<script>" not in text and " onclick" not in text
+
+
+def test_html_is_inserted_in_one_place_alone() -> None:
+    scripts = {path: file.plain.decode() for path, file in web().items() if path.endswith(".js")}
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "setHTML"):
+        users = {path for path, text in scripts.items() if word in text}
+        assert users <= ({"js/html.js"} if word == "innerHTML" else set()), word
+
+
+def test_files_are_tagged_compressed_and_under_a_strict_policy(client: httpx.Client) -> None:
+    found = client.get("/ui/js/main.js", headers={"accept-encoding": "gzip"})
+    assert found.headers["content-encoding"] == "gzip" and found.headers["content-type"].startswith("text/javascript")
+    assert found.headers["content-security-policy"] == POLICY
+    assert found.headers["x-content-type-options"] == "nosniff" and found.headers["referrer-policy"] == "no-referrer"
+    again = client.get("/ui/js/main.js", headers={"if-none-match": found.headers["etag"]})
+    assert again.status_code == 304 and not again.content
+    assert client.get("/ui/js/main.js", headers={"accept-encoding": "identity"}).text == found.text
+    assert client.get("/").headers["location"] == "/ui/"
+
+
+@pytest.mark.parametrize("path", ["../app.py", "%2e%2e/app.py", "js/%2e%2e/%2e%2e/app.py", "js", "css/", "x.js", "%00"])
+def test_only_the_pages_files_are_served(client: httpx.Client, path: str) -> None:
+    answer = client.get(f"/ui/{path}")
+    assert answer.status_code in (400, 404) and "error" in answer.json()
+
+
+def test_every_route_is_behind_the_guard(start: Callable[..., Server]) -> None:
+    server = start("smollm2", token="a-long-token")
+    with httpx.Client(base_url=server.address) as client:
+        for path in ("/ui/", "/ui/js/main.js", "/ui/api/start", "/ui/api/events", "/ui/api/export"):
+            assert client.get(path).status_code == 401, path
+        assert client.post("/ui/api/chats", json={"model": "smollm2"}).status_code == 401
+        client.get("/?token=a-long-token")  # the cookie
+        assert client.get("/ui/").status_code == 200
+        assert client.get("/ui/api/start", headers={"host": "outside.invalid"}).status_code in (403, 421)
+        body = {"model": "smollm2"}
+        assert client.post("/ui/api/chats", json=body, headers={"origin": "http://outside.invalid"}).status_code == 403
+        assert client.post("/ui/api/chats", content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/chats", {"model": "smollm2", "colour": "red"}, "colour"),
+        ("/chats", {"model": 3}, "model"),
+        ("/chats", {"model": "x" * 600}, "model"),
+        ("/chats", {"members": [{"name": "a", "model": "smollm2"}] * 9}, "members"),
+        ("/presets", {"name": "x", "settings": {"temperature": "hot"}}, "temperature"),
+        ("/presets", {"name": "x", "settings": {"warmth": 1}}, "settings.warmth"),
+        ("/import", {"data": "not base64!"}, "data"),
+        ("/import", {"data": "e30="}, ""),
+        ("/models/plan", {"ref": "smollm2", "context": -1}, "context"),
+        ("/messages/none/edit", {"text": ""}, "text"),
+    ],
+)
+def test_what_is_not_wanted_is_refused_by_name(client: httpx.Client, path: str, body: Any, field: str) -> None:
+    answer = client.post(f"/ui/api{path}", json=body)
+    assert answer.status_code == 400
+    assert field in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/chats/none", "/chats/none/export", "/chats/none/usage", "/events?chat=none"])
+def test_what_is_not_there_is_not_found(client: httpx.Client, path: str) -> None:
+    answer = client.get(f"/ui/api{path}")
+    assert answer.status_code == 404 and answer.json()["error"]["message"]
+
+
+def test_while_somebody_answers_nobody_else_does(client: httpx.Client, server: Server) -> None:
+    server.models.held.set()
+    chat = client.post("/ui/api/chats", json={"model": "smollm2"}).json()["id"]
+    said = client.post(f"/ui/api/chats/{chat}/say", json={"text": "a b c d e f g h i j"}).json()
+    for path in (f"/chats/{chat}/say", f"/messages/{said['message']['id']}/edit"):
+        refused = client.post(f"/ui/api{path}", json={"text": "again"})
+        assert refused.status_code == 400 and "stop it first" in refused.json()["error"]["message"]
+    client.post(f"/ui/api/chats/{chat}/stop")
+    answer = client.get(f"/ui/api/chats/{chat}").json()["messages"][-1]
+    assert answer["role"] == "assistant" and answer["state"] == "stopped"
+
+
+def test_what_was_written_is_in_the_store_before_the_answer_ends(client: httpx.Client, server: Server) -> None:
+    server.models.pause = 0.02
+    server.models.answer = "word " * 400
+    chat = client.post("/ui/api/chats", json={"model": "smollm2"}).json()["id"]
+    client.post(f"/ui/api/chats/{chat}/say", json={"text": "go"})
+    for _ in range(200):
+        message = server.store.open(chat).messages[-1]
+        if message.content:
+            break
+        client.get("/health")
+    assert message.state == "streaming" and server.models.answer.startswith(message.content)
+    client.delete(f"/ui/api/chats/{chat}")
+    assert client.get(f"/ui/api/chats/{chat}").status_code == 404
+
+
+def test_every_number_of_sampling_can_be_set() -> None:
+    from dataclasses import fields
+
+    from furet.engine.request import Request
+
+    beside = {"logprobs", "speculate", "chain", "logit_bias"}  # for programs
+    assert {setting["name"] for setting in SAMPLERS} == {field.name for field in fields(Request)} - beside
+    for setting in SAMPLERS:
+        for bound in ("least", "most"):
+            if bound in setting and setting["name"] != "penalty_alpha":  # it wants a small top_k as well
+                Request(**{setting["name"]: setting[bound]})
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 8000, "![" * 4000, "*a " * 2600, "<" * 8000, "`" * 8000, "> " * 4000, "- " * 4000]
+)
+def test_no_text_takes_long_to_render(text: str) -> None:
+    from time import process_time
+
+    before = process_time()
+    render(text)
+    assert process_time() - before < 1.0
+
+
+def test_a_block_that_is_too_long_is_shown_as_it_is() -> None:
+    text = "*a* " * MAX_SPAN
+    assert render(text) == (f"<pre>{text}</pre>",)
+
+
+def test_an_answer_of_any_length_costs_by_its_length() -> None:
+    """Frames hold the open block alone: together little more than the text, however long it gets."""
+    sizes = {}
+    for count in (100, 400):
+        growing, sent = Growing(), 0
+        for number in range(count):
+            growing.feed(f"Paragraph {number} of a long answer.\n\n")
+            sent += sum(map(len, growing.frame().blocks))
+        sizes[count] = sent
+    assert sizes[400] < 4.5 * sizes[100]
+
+
+def test_the_default_store_is_not_touched(tmp_path: Path, server: Server) -> None:
+    assert server.store.path.is_relative_to(tmp_path)
