@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 import furet
 from furet.serve import errors, plain
@@ -16,17 +13,18 @@ from furet.serve.limits import ServerSettings as ServerSettings
 from furet.serve.metrics import Metered, Metrics
 
 if TYPE_CHECKING:
+    from furet.chat.store import Store
     from furet.serve.models import Models
 
-APIS = ("openai", "ollama", "anthropic")
 
+def create_app(models: Models, settings: ServerSettings, store: Store | None = None, page: bool = True) -> FastAPI:
+    """The application; whoever made the models and the store closes them.
 
-def create_app(models: Models, settings: ServerSettings, store: Any = None, page: bool = True) -> FastAPI:
-    """The application; whoever made the models closes them.
-
-    store   the conversations that the page shows, `furet.chat.store.Store`
+    store   the conversations that the page shows; without one there is no page
     page    whether to serve the page
     """
+    from furet.serve import anthropic, ollama, openai
+
     # The pages that show the schema load scripts from elsewhere; the schema itself stays.
     app = FastAPI(title="furet", version=furet.__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.settings = settings
@@ -34,17 +32,11 @@ def create_app(models: Models, settings: ServerSettings, store: Any = None, page
     counted = cast("Models", Metered(models, metrics))
     errors.install(app)
     app.include_router(plain.router(counted, metrics))
-    for name in APIS:
-        if (make := _router(name)) is not None:
-            app.include_router(make(counted))
-    if page and (make := _router("page")) is not None:
-        app.include_router(make(counted, store))
+    for api in (openai, ollama, anthropic):
+        app.include_router(api.router(counted))
+    if page and store is not None:
+        from furet.serve import page as pages
+
+        app.include_router(pages.router(counted, store))
     app.add_middleware(Guard, settings=settings, seen=metrics.seen)
     return app
-
-
-def _router(name: str) -> Callable[..., APIRouter] | None:
-    """What makes the routes of a part, where it is there."""
-    if find_spec(f"furet.serve.{name}") is None:
-        return None
-    return getattr(import_module(f"furet.serve.{name}"), "router", None)

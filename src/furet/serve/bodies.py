@@ -17,7 +17,7 @@ from starlette.types import Receive
 from furet.errors import BadRequest
 from furet.serve.limits import MAX_DEPTH
 
-MAX_VALUES = 1 << 20  # in one body, counted by commas
+MAX_VALUES = 1 << 18  # in one body, counted by commas
 _LARGEST = 1 << 64
 
 

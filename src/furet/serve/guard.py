@@ -13,6 +13,7 @@ A web page that somebody visits can send requests to this machine, so being on l
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable
@@ -37,6 +38,7 @@ SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
+LARGE = 1 << 20  # bytes
 _UTF8 = ("", "charset=utf-8", 'charset="utf-8"')
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9-]+(, ?[A-Za-z0-9-]+){0,49}")
 
@@ -106,8 +108,10 @@ class Guard:
             scope["query_string"] = b""  # what logs requests prints it
             if same(given, settings.token):
                 return let_in(settings)
-            if "text/html" in headers.get("accept", ""):
-                return sign_in(wrong=bool(given))
+            if given:
+                return sign_in(wrong=True)
+        if method == "GET" and "text/html" in headers.get("accept", ""):
+            return sign_in(wrong=False)
         raise Refused(refusal(401, "a token is wanted, as Authorization: Bearer", (("WWW-Authenticate", "Bearer"),)))
 
     async def _checked_body(self, headers: Headers, receive: Receive) -> Receive | None:
@@ -131,7 +135,10 @@ class Guard:
             raise Refused(refusal(408, f"the body: wanted within {BODY_SECONDS:.0f} seconds")) from None
         if body is None:
             return None
-        check_json(body)
+        if len(body) > LARGE:
+            await asyncio.to_thread(check_json, body)  # others are answered meanwhile
+        else:
+            check_json(body)
         rest = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> Message:

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.types import Scope
 
 import furet
@@ -61,15 +61,25 @@ class _Loaded:
 
     def __init__(self, models: Models) -> None:
         self._models = models
+        self._pids: dict[tuple[str, float], int] = {}
+        self._restarts = 0  # seen: a process that was replaced twice between two looks counts once
 
     def collect(self) -> Iterator[Metric]:
         memory = GaugeMetricFamily("furet_model_memory_bytes", "Planned for a model in memory", labels=["model"])
         pinned = GaugeMetricFamily("furet_model_pinned", "Whether a model stays in memory", labels=["model"])
-        for model in self._models.loaded():
+        restarts = CounterMetricFamily("furet_worker_restarts", "Processes of models that were started again")
+        loaded = self._models.loaded()
+        pids = {(model.name, model.since): model.pid for model in loaded}
+        now = {key: pid or self._pids.get(key, 0) for key, pid in pids.items()}  # 0 while it is being started
+        self._restarts += sum(self._pids.get(key) not in (None, 0, pid) for key, pid in now.items())
+        self._pids = now
+        restarts.add_metric([], self._restarts)
+        for model in loaded:
             memory.add_metric([model.name], model.bytes)
             pinned.add_metric([model.name], float(model.pinned))
         yield memory
         yield pinned
+        yield restarts
 
 
 class Metered:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from serve.fake_models import FakeModels
 
+from furet.chat.store import Store
 from furet.errors import BadRequest
 from furet.serve.admission import cookie_value
 from furet.serve.app import ServerSettings, create_app
@@ -32,18 +34,22 @@ def routes(app: Any) -> Iterator[tuple[str, str]]:
                 yield method, route.path
 
 
-def test_every_route_but_health_wants_the_token(client: Client) -> None:
-    called = client(token=TOKEN)
-    found = sorted(set(routes(called.app)))
+def test_every_route_but_health_wants_the_token(models: FakeModels, tmp_path: Path) -> None:
+    store = Store(tmp_path / "chats.sqlite")
+    app = create_app(models, ServerSettings(token=TOKEN), store)  # type: ignore[arg-type]
+    called = TestClient(app, "http://localhost:8080")
+    found = sorted(set(routes(app)))
     assert {path for _, path in found} >= {
         "/health", "/metrics", "/tokenize", "/detokenize", "/openapi.json", "/v1/models", "/v1/chat/completions",
         "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/responses/{id}", "/v1/messages", "/api/chat",
+        "/", "/ui/", "/ui/{path:path}", "/ui/api/start",
     }  # fmt: skip
     for method, path in found:
         at = path.replace("{", "").replace("}", "").replace(":path", "")
         for headers in ({}, {"authorization": "Bearer wrong"}, {"x-api-key": ""}, {"cookie": "furet_8080=x"}):
             response = called.request(method, at, headers=headers, json={} if method == "POST" else None)
             assert response.status_code == (200 if path == "/health" else 401), (method, path)
+    store.close()
 
 
 def test_what_is_no_route_wants_the_token_as_well(client: Client) -> None:
@@ -98,7 +104,8 @@ def test_a_browser_exchanges_the_token_for_a_cookie(client: Client) -> None:
     asked = called.get("/", headers={"accept": "text/html,*/*"})
     assert asked.status_code == 401 and "<form" in asked.text and TOKEN not in asked.text
     assert "script" not in asked.headers["content-security-policy"]
-    wrong = called.get("/", params={"token": "wrong token"}, headers={"accept": "text/html"})
+    assert "<form" in called.get("/ui/", headers={"accept": "text/html"}).text
+    wrong = called.get("/", params={"token": "wrong token"})
     assert wrong.status_code == 401 and "wrong token" not in wrong.text and "set-cookie" not in wrong.headers
     let_in = called.get("/", params={"token": TOKEN})
     assert (let_in.status_code, let_in.headers["location"]) == (303, "/")
@@ -204,7 +211,7 @@ def test_a_client_that_leaves_while_it_sends_is_no_error() -> None:
         (b"{'model': 1}", "not JSON"),
         (b'{"model": "a"} {}', "not JSON"),
         (b"", "missing"),
-        (b"[%s1]" % (b"1," * ((1 << 20) + 1)), "values"),
+        (b"[%s1]" % (b"1," * ((1 << 18) + 1)), "values"),
     ],
 )
 def test_json_without_surprises(client: Client, body: bytes, says: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -53,6 +54,17 @@ def test_refusals_and_losses_are_counted_too(client: Client, models: FakeModels)
     assert found["furet_requests_total['404', 'GET', 'none']"] == 1
     assert found["furet_requests_total['421', 'GET', 'none']"] == 1
     assert found["furet_answers_running[]"] == found["furet_answers_waiting[]"] == 0
+
+
+def test_a_process_that_was_started_again_is_counted_once(client: Client, models: FakeModels) -> None:
+    called = client()
+    called.post("/v1/chat/completions", json=CHAT)
+    first = models.loaded()[0]
+    for pid, restarts in ((first.pid, 0), (0, 0), (77, 1), (77, 1), (0, 1), (78, 2)):
+        models._loaded["fake"] = replace(first, pid=pid)
+        assert figures(called)["furet_worker_restarts_total[]"] == restarts
+    models._loaded["fake"] = replace(first, pid=99, since=first.since + 1)  # loaded anew
+    assert figures(called)["furet_worker_restarts_total[]"] == 2
 
 
 def test_health_tells_that_the_server_is_alive_and_no_more(client: Client) -> None:
