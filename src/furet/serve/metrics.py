@@ -14,6 +14,7 @@ from starlette.types import Scope
 import furet
 from furet.chat.events import Began, CallArguments, CallBegan, Ended, Text
 from furet.errors import FuretError, WorkerDied
+from furet.serve.admission import METHODS
 from furet.serve.errors import status_of
 from furet.serve.jobs import AnswerChat, Continue, Job, Reply
 
@@ -47,9 +48,10 @@ class Metrics:
         registry.register(_Loaded(models))
 
     def seen(self, scope: Scope, status: int) -> None:
-        """Count a request, by its route and not by its path, which anybody can make up."""
+        """Count a request, by its route: anybody can make up a path, and a method."""
         route = getattr(scope.get("route"), "path", "none")
-        self.requests.labels(route, scope["method"], str(status)).inc()
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self.requests.labels(route, method, str(status)).inc()
 
     def text(self) -> bytes:
         """All figures."""

@@ -49,10 +49,13 @@ def test_refusals_and_losses_are_counted_too(client: Client, models: FakeModels)
     called.post("/v1/chat/completions", json=CHAT)
     called.get("/v1/made-up")
     called.get("/v1/models", headers={"host": "evil.example"})
+    for method in ("MADE", "UP"):
+        called.request(method, "/v1/models")
     found = figures(called)
     assert found["furet_answers_lost_total[]"] == 1 and found["furet_answers_total['worker_died']"] == 1
     assert found["furet_requests_total['404', 'GET', 'none']"] == 1
     assert found["furet_requests_total['421', 'GET', 'none']"] == 1
+    assert found["furet_requests_total['405', 'none', 'other']"] == 2
     assert found["furet_answers_running[]"] == found["furet_answers_waiting[]"] == 0
 
 
