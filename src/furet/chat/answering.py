@@ -36,12 +36,18 @@ class Answer(Iterator[Event]):
     Leaving it early is allowed: `close` it. `cancel` may be called from any thread and takes effect within one step.
     """
 
-    def __init__(self, stream: Stream, events: Generator[Event, None, None]) -> None:
+    def __init__(self, prompt: list[int], stream: Stream, events: Generator[Event, None, None]) -> None:
+        self._prompt = prompt
         self._stream = stream
         self._events = events
 
     def __next__(self) -> Event:
         return next(self._events)
+
+    @property
+    def tokens(self) -> list[int]:
+        """Those of the conversation, with the answer, once it has ended."""
+        return [*self._prompt, *self._stream.completion.tokens]
 
     def cancel(self) -> None:
         """Make it end, with the reason "cancelled"."""
@@ -94,7 +100,8 @@ def answer(
         raise
     notes = tuple(note for note in (talk.format.note, fitted.note) if note)
     began = Began(len(fitted.prompt), seed=request.seed or 0, notes=notes)
-    return Answer(stream, _events(stream, began, cached, _reader(talk, offer, model, resume=resume), given_stops))
+    calls = _reader(talk, offer, model, resume=resume)
+    return Answer(fitted.prompt, stream, _events(stream, began, cached, calls, given_stops))
 
 
 def count(

@@ -48,6 +48,7 @@ class Chat:
         self._turns: list[Message] = []  # user and assistant by turns
         self._first = 0  # the first of them that the model still sees
         self._again = 0  # how often the last answer was made anew
+        self._tokens: list[int] = []
         self._stream: Stream | None = None
 
     @property
@@ -81,6 +82,11 @@ class Chat:
         if seed is not None and "seed" not in options:
             merged["seed"] = (seed + self._again) % (1 << 64)
         return self._answer(before, text, merged, progress)
+
+    @property
+    def tokens(self) -> list[int]:
+        """What the model was given last, with what it answered."""
+        return self._tokens
 
     def undo(self) -> str:
         """Forget the last message and its answer; returns the message. BadRequest when there is none."""
@@ -120,13 +126,16 @@ class Chat:
         request = Request(**merged)
         turns = [*before, Message("user", text)]
 
+        prompt = self._prompt(turns, request.max_tokens)
+
         def finished(completion: Completion) -> None:
             self.last = completion
+            self._tokens = [*prompt, *completion.tokens]
             if completion.text or completion.finish_reason != "cancelled":
                 self._turns = [*turns, self._message(completion)]
 
         self._stream = self.model.answer(
-            self._prompt(turns, request.max_tokens),
+            prompt,
             request,
             ends=self.format.ends,
             continuing=False,

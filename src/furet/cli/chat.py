@@ -107,6 +107,7 @@ def chat(
                 _converse(talk, typed(), forgiving=True)
             else:
                 _converse(talk, lines(sys.stdin.buffer), forgiving=False)
+            talk.close()
 
 
 def _converse(talk: Talk, messages: Iterator[str], *, forgiving: bool) -> None:

@@ -42,6 +42,11 @@ class Talk:
         if self.recorder is not None:
             self.recorder.anew()
 
+    def close(self) -> None:
+        """It goes on another time, or never."""
+        if self.recorder is not None:
+            self.recorder.close()
+
     def new_notes(self) -> list[str]:
         """Remarks of the conversation that were not shown yet."""
         new = self.chat.notes[self.noted :]

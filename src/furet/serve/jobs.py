@@ -30,6 +30,7 @@ class AnswerChat:
                 oldest turns, never the system message; shift: forget the oldest tokens behind it
     resume      go on with the last message, which is the assistant's, instead of beginning a new one
     preset      how the conversation is written; None: by the model's own template
+    keep        id of the conversation in the store, where what was computed of it is to be kept between processes
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -40,6 +41,7 @@ class AnswerChat:
     overflow: Overflow = "refuse"
     resume: bool = False
     preset: str | None = None
+    keep: str | None = None
 
 
 @dataclass(frozen=True)

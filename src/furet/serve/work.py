@@ -58,7 +58,10 @@ def replies(model: Model, job: Job, begun: Begun) -> Generator[Reply, None, None
 
 def _answered(model: Model, job: AnswerChat, begun: Begun) -> Iterator[Event]:
     from furet.chat.answering import answer
+    from furet.serve import keeping
 
+    if job.keep:
+        keeping.begins(model, job.keep)
     made = answer(
         model,
         job.messages,
@@ -73,6 +76,8 @@ def _answered(model: Model, job: AnswerChat, begun: Begun) -> Iterator[Event]:
     with closing(made):
         begun(made.cancel)
         yield from made
+        if job.keep:
+            keeping.ended(model, job.keep, made.tokens)
 
 
 def _continued(model: Model, job: Continue, begun: Begun) -> Iterator[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from furet.chat.kept import put_away, take_up
 from furet.chat.store.checkpoints import Checkpoints
 from furet.chat.store.records import ChatFields, Conversation, Counts, Message
 from furet.chat.store.store import Store
@@ -46,6 +47,7 @@ class Recorder:
             self._chat = resumed.chat.id
             turns, self._asked, self._leaf = turns_of(resumed)
             talk.restore(turns)
+            take_up(talk.model, resumed.chat.id)
 
     def say(self, text: str, *, progress: Progress | None = None) -> Stream | Recording:
         """As `Chat.say`."""
@@ -54,6 +56,12 @@ class Recorder:
     def regenerate(self, *, progress: Progress | None = None) -> Stream | Recording:
         """As `Chat.regenerate`."""
         return self._answer(self._ask_again, lambda: self._talk.regenerate(progress=progress))
+
+    def close(self) -> None:
+        """The talk is over for now: end an answer that was not read to its end, and keep what the model knows."""
+        self._settle()
+        if self._chat is not None and self._store is not None:
+            put_away(self._talk.model, self._chat, self._talk.tokens)
 
     def anew(self) -> None:
         """The talk has other turns now, or none: what is said next begins another chat in the store."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from furet.chat.kept import forget
 from furet.chat.store import chats, insert, messages, presets, search
 from furet.chat.store.database import Database, default_path
 from furet.chat.store.owners import Owner
@@ -129,6 +130,7 @@ class Store:
         """Delete a chat and all its messages."""
         with self._database.writing() as db:
             chats.delete(db, chat)
+        forget(chat)
 
     # Messages
 

@@ -220,7 +220,7 @@ class Answers:
             options["seed"] = (options["seed"] + len(running.siblings) - 1) % (1 << 64)
         preset = member.preset if member and member.preset else chat.preset
         view = view_for(conversation, member)
-        return AnswerChat(view, options=options, overflow="drop", resume=resume, preset=preset)
+        return AnswerChat(view, options=options, overflow="drop", resume=resume, preset=preset, keep=chat.id)
 
     async def _write(self, running: Running, model: str, job: AnswerChat) -> None:
         """Take the model's events until there are no more."""
