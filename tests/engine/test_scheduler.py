@@ -77,6 +77,12 @@ def test_requests_with_one_beginning_compute_it_once(load, steps):
         assert answer.tokens == fresh.generate([*prompt, n], seed=n, max_tokens=4, **ALONE).tokens
 
 
+@pytest.mark.parametrize("context", [64, 70, 128])
+def test_a_prompt_that_fills_the_context(load, context):
+    model = load(context=context)
+    assert len(model.generate([3] * context, max_tokens=None, **ALONE).tokens) == 1
+
+
 def test_the_second_turn_computes_only_what_is_new(model):
     first = model.generate(PROMPT * 9, max_tokens=40, seed=1, **ALONE)
     again = model.generate([*PROMPT * 9, *first.tokens, 5, 6, 7], max_tokens=1, **ALONE)
@@ -180,4 +186,4 @@ def test_the_thread_ends_when_nothing_is_left(load):
     while any(thread.name == "furet steps" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(thread.name == "furet steps" for thread in threading.enumerate())
-    assert model.generate(PROMPT, max_tokens=2).tokens
+    assert model.generate(PROMPT, max_tokens=2, ignore_eos=True).tokens

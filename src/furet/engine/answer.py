@@ -53,6 +53,20 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class Beam:
+    """One of the best answers that a beam search has found.
+
+    score   the sum of its tokens' log-probabilities, divided by (how many they are) ** length_penalty; the token that
+            ended it is among them
+    """
+
+    text: str
+    tokens: list[int]
+    score: float
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True)
 class Completion:
     """An answer.
 
@@ -63,6 +77,7 @@ class Completion:
     prompt_tokens   how many the prompt has
     seed            the one that was used: with it, the same answer again
     stop            the stop string that ended it, if one did
+    beams           of a beam search: the best answers, this one first
     """
 
     text: str
@@ -73,3 +88,4 @@ class Completion:
     seed: int
     timings: Timings
     stop: str | None = None
+    beams: tuple[Beam, ...] = ()

@@ -46,10 +46,16 @@ class Caches(Protocol):
     """Where requests get what they hold. Not for several threads."""
 
     def open(
-        self, tokens: Sequence[int], source: Sequence[int] | None = None, *, fresh: bool = False
+        self,
+        tokens: Sequence[int],
+        source: Sequence[int] | None = None,
+        *,
+        fresh: bool = False,
+        like: Held | None = None,
     ) -> Held | None:
         """A place for these tokens that holds as many of them as are known, short of the last; None: no room now.
 
         source  what an encoder has read, or is to read, before them
         fresh   hold none
+        like    an open one that may hold a beginning of them which none can find yet
         """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from operator import index
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from furet.engine.answer import Completion
+from furet.engine.answer import Completion, Piece
+from furet.engine.beams import searched
 from furet.engine.generate import Progress, Task
+from furet.engine.guidance import guided
+from furet.engine.hand import Hands
 from furet.engine.job import Job, pieces
 from furet.engine.memory import budget, readable
 from furet.engine.outputs import Outputs, compute
@@ -169,6 +173,8 @@ class Model:
         source = self._source(prompt) if self.kind == "answer" else None
         begins = prompt if source is None else [self.config.start]  # type: ignore[attr-defined]
         room = self._require_room(len(begins))
+        negative = self._negative(begins, request)
+        room = min(room, self._require_room(len(negative)))
         self.check()
         for token in request.logit_bias:
             if token >= self.vocab:
@@ -185,8 +191,7 @@ class Model:
             ends=frozenset() if request.ignore_eos else self.tokenizer.stop_ids | ends,
             progress=progress,
         )
-        job = Job(task, self.tokenizer.detokenizer(continuing=continuing), draft)
-        return Stream(draft, pieces(self._scheduler, job, task, draft), finished)
+        return Stream(draft, self._pieces(task, negative, draft, continuing), finished)
 
     def keep(self, tokens: Sequence[int], path: Path) -> int:
         """Write the keys and values of a text to a file, as far as they are known; returns the tokens they are of.
@@ -247,6 +252,25 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model {self.path.name}: context of {self.context} tokens, {readable(self.memory.total)}>"
+
+    def _pieces(
+        self, task: Task, negative: list[int], draft: Draft, continuing: bool
+    ) -> Generator[Piece, None, None]:
+        """What makes the answer, by the method that the request asks for."""
+        new_detokenizer = partial(self.tokenizer.detokenizer, continuing=continuing)
+        hands = partial(Hands, self._scheduler, draft, self.vocab, task.progress)
+        if task.request.beams > 1:
+            return searched(hands(), task, new_detokenizer, draft)
+        if negative:
+            return guided(hands(), task, negative, new_detokenizer(), draft)
+        return pieces(self._scheduler, Job(task, new_detokenizer(), draft), task, draft)
+
+    def _negative(self, prompt: list[int], request: Request) -> list[int]:
+        """The tokens that an answer is guided away from; none where it is not guided."""
+        if request.guidance == 1:
+            return []
+        self._require_kind("decoder")
+        return prompt[-1:] if request.negative_prompt is None else self.tokens(request.negative_prompt)
 
     def _outputs(self, ids: list[int], source: list[int] | None = None) -> NDArray[np.float32]:
         """What a step gives for every token. [T] -> [T, V], of an encoder [T, C]"""

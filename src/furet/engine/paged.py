@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from furet.engine.prefixes import BLOCK, Node, Prefixes
+from furet.engine.prefixes import BLOCK, Node, Prefixes, common
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from furet.engine.backend import Backend, BlockCache
+    from furet.engine.held import Held
 
 
 class PagedCaches:
@@ -20,6 +21,7 @@ class PagedCaches:
 
     def __init__(self, backend: Backend, context: int, sequences: int) -> None:
         count = sequences * -(-context // BLOCK)
+        self._context = context
         self._blocks = backend.new_blocks(count)
         self._prefixes = Prefixes(count, self._blocks.copy)
         self._new_cache = partial(backend.new_block_cache, self._blocks, context)
@@ -27,7 +29,12 @@ class PagedCaches:
         self._open: set[Paged] = set()
 
     def open(
-        self, tokens: Sequence[int], source: Sequence[int] | None = None, *, fresh: bool = False
+        self,
+        tokens: Sequence[int],
+        source: Sequence[int] | None = None,
+        *,
+        fresh: bool = False,
+        like: Held | None = None,
     ) -> Paged | None:
         # The last token is always computed: its logits were not kept.
         known = tokens[:0] if fresh else tokens[: len(tokens) - 1]
@@ -36,6 +43,8 @@ class PagedCaches:
             return None
         cache = self._spare.pop() if self._spare else self._new_cache()
         held = Paged(self._prefixes, cache, path, known, self._closed)
+        if isinstance(like, Paged):
+            held.copy_end(like, known)
         self._open.add(held)
         if held.reserve(len(tokens) - held.length):
             return held
@@ -78,9 +87,9 @@ class PagedCaches:
         return node
 
     def _has_room_for(self, count: int, path: list[Node]) -> bool:
-        """Whether the blocks that no running sequence uses are enough for these tokens and one more."""
+        """Whether the blocks that no running sequence uses are enough for these tokens and, if it may be, one more."""
         used = set().union({node.block for node in path}, *(held.blocks for held in self._open))
-        return self._prefixes.count - len(used) >= count // BLOCK + 1 - len(path)
+        return self._prefixes.count - len(used) >= -(-min(count + 1, self._context) // BLOCK) - len(path)
 
     def _closed(self, held: Paged, cache: BlockCache) -> None:
         self._open.discard(held)
@@ -162,6 +171,20 @@ class Paged:
         self.cache.hold([], 0)
         self._blocks = []
         self._closed(self, self.cache)
+
+    def copy_end(self, other: Paged, known: Sequence[int]) -> None:
+        """Take what another one holds of these tokens after the blocks that both share, in a copy, where it is more."""
+        at = BLOCK * self._shared
+        held = at + common(other._tokens[at : at + BLOCK], known[at:])
+        if held <= self.length or self._blocks[: self._shared] != other._blocks[: self._shared]:
+            return
+        block = self._prefixes.copied(other._blocks[self._shared])
+        if block is not None:
+            for own in self._blocks[self._shared :]:
+                self._prefixes.give_back(own)
+            self._blocks[self._shared :] = [block]
+            self._tokens[at:] = known[at:held]
+            self.cache.hold(self._blocks, held)
 
     def _begin(self, rest: list[int]) -> None:
         """Take what is known of the tokens after the full blocks, in a block of one's own."""

@@ -93,12 +93,15 @@ class Prefixes:
         if idle and count == len(node.tokens):  # who goes on with all of it loses nothing
             return self._unlink(node)
         self.use(node)  # taking a block must not take this one
-        block = self.take()
+        block = self.copied(node.block)
         self.release(node)
+        return self._unlink(node) if block is None and idle else block
+
+    def copied(self, used: int) -> int | None:
+        """A block of one's own that holds what a used one does; None when there is no room."""
+        block = self.take()
         if block is not None:
-            self._copy(node.block, block)
-        elif idle:
-            return self._unlink(node)
+            self._copy(used, block)
         return block
 
     def add(self, parent: Node, tokens: Tokens, block: int) -> Node:

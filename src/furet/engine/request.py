@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
+from furet.engine.methods import check_method
 from furet.errors import BadRequest
 from furet.sample.settings import Sampling, whole
 
@@ -55,6 +56,11 @@ class Options(TypedDict, total=False):
     logprobs: int | None
     ignore_eos: bool
     speculate: bool
+    beams: int
+    length_penalty: float
+    early_stopping: bool | Literal["never"]
+    guidance: float
+    negative_prompt: str | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,12 @@ class Request(Sampling):
     regex       the answer matches this from its beginning to its end
     choices     the answer is one of these texts
     grammar     the answer follows this grammar, in GBNF or in Lark's notation. At most one of the four is given
+    beams       search for the most probable answer with so many at a time; 1: choose token by token
+    length_penalty  of beams: the sum of log-probabilities is divided by length ** this; above 0 favours long answers
+    early_stopping  of beams: True: end when as many answers are complete; False: when the best unfinished one is not
+                better at its present length; "never": when it cannot become better at any length
+    guidance    how much more what the prompt adds counts; 1: no more than it does
+    negative_prompt  what the answer is guided away from; None: the last token of the prompt alone
     raises      BadRequest naming the field
     """
 
@@ -82,6 +94,11 @@ class Request(Sampling):
     regex: str | None = None
     choices: Sequence[str] | None = None
     grammar: str | None = None
+    beams: int = 1
+    length_penalty: float = 1.0
+    early_stopping: bool | Literal["never"] = False
+    guidance: float = 1.0
+    negative_prompt: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,6 +117,7 @@ class Request(Sampling):
         forms = [name for name in FORMS if getattr(self, name) is not None]
         if len(forms) > 1:
             raise BadRequest(f"{forms[0]} and {forms[1]}: an answer has one form, give one of them")
+        check_method(self)
 
     @property
     def form(self) -> tuple[str, object] | None:

@@ -70,12 +70,15 @@ class Scheduler:
         """Requests that are running and that wait."""
         return len(self._running), len(self._waiting)
 
-    def submit(self, work: Work) -> None:
-        """Take a request on. Raises Busy when too many wait."""
+    def submit(self, work: Work, *, first: bool = False) -> None:
+        """Take a request on. Raises Busy when too many wait.
+
+        first   it is a part of one that runs, and comes before all that wait
+        """
         with self._changed:
             if len(self._waiting) >= MOST_WAITING:
                 raise Busy(f"{MOST_WAITING} requests are waiting", "ask again later")
-            self._waiting.append(work)
+            self._waiting.insert(0 if first else len(self._waiting), work)
         self.wake()
 
     def wake(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 
-from furet.engine.answer import Completion, FinishReason, Piece, Timings
+from furet.engine.answer import Beam, Completion, FinishReason, Piece, Timings
 from furet.errors import BadRequest
 from furet.sample.logprobs import TokenLogprob
 
@@ -21,6 +21,7 @@ class Draft:
         self.timings = Timings()
         self.finish_reason: FinishReason = "cancelled"  # until it is something better
         self.stop: str | None = None
+        self.beams: tuple[Beam, ...] = ()
         self.cancelled = False  # set by any thread, read between steps
         self.woken: Callable[[], None] = lambda: None  # whoever computes, to see it
         self.ended = False
@@ -50,6 +51,7 @@ class Draft:
             seed=self.seed,
             timings=self.timings,
             stop=self.stop,
+            beams=self.beams,
         )
 
 

@@ -4,9 +4,13 @@ blocks, or with an encoder, and of the reference interpreter."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from furet.engine.backend import Backend, Cache
 from furet.engine.prefixes import common
+
+if TYPE_CHECKING:
+    from furet.engine.held import Held
 
 
 class Whole:
@@ -68,7 +72,12 @@ class WholeCaches:
         self._all = [Whole(backend, capacity) for _ in range(count)]
 
     def open(
-        self, tokens: Sequence[int], source: Sequence[int] | None = None, *, fresh: bool = False
+        self,
+        tokens: Sequence[int],
+        source: Sequence[int] | None = None,
+        *,
+        fresh: bool = False,
+        like: Held | None = None,
     ) -> Whole | None:
         free = [each for each in self._all if not each.busy]
         if not free:
