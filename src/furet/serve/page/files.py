@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -52,19 +53,28 @@ class File:
 @cache
 def web() -> dict[str, File]:
     """All files of the page, by their path below /ui/."""
-    found: dict[str, File] = {}
-    _read(files("furet.serve") / "web", "", found)
-    return found
+    found = dict(_read(files("furet.serve") / "web", ""))
+    # The modules are asked for at once, not one after the other as they name each other.
+    modules = "".join(f'<link rel="modulepreload" href="/ui/{path}">' for path in found if path.endswith(".js"))
+    found["index.html"] = found["index.html"].replace(b"<!-- modules -->", modules.encode())
+    return {path: _file(path, data) for path, data in found.items()}
 
 
-def _read(folder: Traversable, path: str, found: dict[str, File]) -> None:
-    for each in folder.iterdir():
+def _read(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for each in sorted(folder.iterdir(), key=lambda each: each.name):
         if each.is_dir():
-            _read(each, f"{path}{each.name}/", found)
-        elif media_type := TYPES.get(each.name.rpartition(".")[2]):
-            data = each.read_bytes()
-            tag = f'"{hashlib.sha256(data).hexdigest()[:24]}"'
-            found[path + each.name] = File(media_type, data, gzip.compress(data, 9, mtime=0), tag)
+            yield from _read(each, f"{path}{each.name}/")
+        elif _ending(each.name) in TYPES:
+            yield path + each.name, each.read_bytes()
+
+
+def _file(path: str, data: bytes) -> File:
+    tag = f'"{hashlib.sha256(data).hexdigest()[:24]}"'
+    return File(TYPES[_ending(path)], data, gzip.compress(data, 9, mtime=0), tag)
+
+
+def _ending(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def routes() -> APIRouter:

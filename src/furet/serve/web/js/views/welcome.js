@@ -43,7 +43,8 @@ function greeting(here) {
 /** @param {import("../state.js").Chat} chat */
 function beginning(chat) {
   const names = chat.members.length ? chat.members.map((member) => member.name) : modelsOf(chat).map(shortened);
-  const title = names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)} are listening.` : `A new chat with ${names[0]}.`;
+  const [last, ...before] = names.map((name) => name.replaceAll("-", "\u2011")).reverse(); // no line ends within a name
+  const title = before.length ? `${before.reverse().join(", ")} and ${last} are listening.` : `A new chat with ${last}.`;
   const lead = names.length > 1 ? "Each answers in turn. Call one by name, as in @" + names[0] + ", and only that one does." : chat.system || "Write below. Its settings are at the top right.";
   return [h("h1", {}, title), h("p.lead", {}, lead)];
 }
