@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -20,6 +22,7 @@ import jsonschema
 import furet
 from furet.sample.chain import Chooser
 
+AT_ONCE = 16  # answers
 WORD = {"type": "string", "minLength": 1, "maxLength": 12}
 COUNT = {"type": "integer", "minimum": 0, "maximum": 999}
 Schema = dict[str, Any]
@@ -106,25 +109,16 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=50)
     parser.add_argument("--max-tokens", type=int, default=400)
     wanted = parser.parse_args()
-    model = furet.load(wanted.model, context=1024)
+    model = furet.load(wanted.model, context=1024, sequences=AT_ONCE)
     began = perf_counter()
     model.generate("x", regex="a")
     print(f"tables that all forms share: {perf_counter() - began:.2f} s")
-    Watch()
     failed = cut = 0
     for number, schema in enumerate(SCHEMAS):
         good = 0
-        for seed in range(wanted.each):
-            chat = model.chat()
-            stream = chat.say(
-                f"Give an example of this JSON schema: {json.dumps(schema)}",
-                seed=seed,
-                json_schema=schema,
-                max_tokens=wanted.max_tokens,
-            )
-            for _ in stream:
-                pass
-            out = stream.completion
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            answers = list(threads.map(partial(answer, model, schema, wanted.max_tokens), range(wanted.each)))
+        for seed, out in enumerate(answers):
             if out.finish_reason != "stop":
                 cut += 1
                 continue
@@ -136,8 +130,22 @@ def main() -> None:
                 print(f"schema {number}, seed {seed}: {out.text!r}: {error}")
         print(f"schema {number}: {good} of {wanted.each} validate, such as {out.text[:60]!r}", flush=True)
     print(f"{wanted.each * len(SCHEMAS)} answers, {failed} wrong, {cut} cut at {wanted.max_tokens} tokens")
+    Watch()
     per_token(model)
     sys.exit(1 if failed else 0)
+
+
+def answer(model: furet.Model, schema: Schema, max_tokens: int, seed: int) -> furet.Completion:
+    """One answer, beside others."""
+    stream = model.chat().say(
+        f"Give an example of this JSON schema: {json.dumps(schema)}",
+        seed=seed,
+        json_schema=schema,
+        max_tokens=max_tokens,
+    )
+    for _ in stream:
+        pass
+    return stream.completion
 
 
 def per_token(model: furet.Model) -> None:
