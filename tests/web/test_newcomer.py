@@ -198,14 +198,20 @@ def test_in_a_group_each_answers_in_turn_or_when_called(page: Page, server: Serv
     page.get_by_role("menuitem", name="New group…").click()
     page.get_by_role("button", name="Add smollm2").click()
     page.get_by_role("button", name="Add qwen").click()
+    page.get_by_label("Name of qwen").fill("smollm2")
     page.get_by_role("button", name="Begin").click()
-    expect(page.locator("h1")).to_have_text(re.compile("^smollm2 and qwen are listening"))
+    expect(page.get_by_role("dialog")).to_be_visible()  # two of the same name could not be called
+    page.get_by_label("Name of qwen").fill("Doubter")
+    page.get_by_label("What qwen is told").fill("You doubt everything.")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.locator("h1")).to_have_text("smollm2 and Doubter are listening.")
     say(page, "who is there?")
     expect(page.locator(".answer")).to_have_count(2)
     rest(page)
     assert [model for model, _ in server.models.jobs] == ["smollm2", "qwen"]
+    assert server.models.jobs[1][1].messages[0] == {"role": "system", "content": "You doubt everything."}
     assert "smollm2: You said" in server.models.jobs[1][1].messages[-1]["content"]
-    say(page, "@qwen only you")
+    say(page, "@doubter only you")
     expect(page.locator(".answer")).to_have_count(3)
     rest(page)
     assert [model for model, _ in server.models.jobs] == ["smollm2", "qwen", "qwen"]

@@ -100,9 +100,7 @@ def test_answers_messages_titles_and_names(start: Callable[..., Server], visit: 
         chat = server.store.new_chat("smollm2" if number % 2 else server.models.names[1], title=TITLES[number])
         server.store.change(chat.id, system=part[0])
         page.evaluate("(id) => { location.hash = '#/' + id; }", chat.id)
-        page.wait_for_function(
-            "(id) => document.querySelector('#messages').hidden && location.hash.includes(id)", arg=chat.id
-        )
+        page.wait_for_function("(title) => document.title.startsWith(title)", arg=TITLES[number])
         page.fill("#field", text)
         page.keyboard.press("Enter")
         page.wait_for_selector(".answer .actions")

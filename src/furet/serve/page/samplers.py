@@ -126,4 +126,11 @@ SAMPLERS: list[dict[str, Any]] = [
     _setting("choices", "Form", "Choices", "The answer is one of these, one on each line.", "lines"),
     _setting("grammar", "Form", "Grammar", "The answer follows it, in GBNF or Lark's notation.", "text"),
     _setting("ignore_eos", "Form", "Go on past the end", "Do not stop where the model wants to.", "switch"),
+    _setting(
+        "beams", "Search", "Beams", "Search for the likeliest answer, so many at a time. 1: off.", "whole", least=1
+    ),
+    _setting("length_penalty", "Search", "Length of beams", "Above 0 favours long answers.", step=0.1),
+    _setting("early_stopping", "Search", "Stop beams early", "End when as many answers are complete.", "switch"),
+    _setting("guidance", "Search", "Guidance", "How much more what you said counts. 1: as usual.", step=0.1),
+    _setting("negative_prompt", "Search", "Guided away from", "A text that the answer is not to follow.", "text"),
 ]

@@ -26,11 +26,11 @@ export const at = (id) => document.getElementById(id);
 
 /**
  * Put these in place of what is there; the focus stays on the element with the same `data-key`.
- * @param {Element} parent @param {...Node} children
+ * @param {Element} parent @param {...(Node | false | null)} children
  */
 export function fill(parent, ...children) {
   const focused = parent.contains(document.activeElement) ? document.activeElement?.getAttribute("data-key") : null;
-  parent.replaceChildren(...children);
+  parent.replaceChildren(...children.filter(Boolean));
   if (focused) parent.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 

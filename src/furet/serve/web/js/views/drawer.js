@@ -47,10 +47,11 @@ function draw() {
     h(open ? "section.part" : "details.part", {}, h(open ? "h3" : "summary", {}, name), ...settings.map((setting) => control(setting, chat.settings[setting.name], (value) => set(setting.name, value))));
   fill(at("drawer"),
     h("header", {}, h("h2", {}, "Settings"), h("button.icon", { type: "button", "aria-label": "Close the settings", onclick: closeDrawer }, icon("close"))),
-    use(), system(chat), presets(chat), format(chat),
+    use(), chat.members.length > 0 && turns(chat), system(chat), presets(chat), format(chat),
     part("The answer", groups.get("Answer"), true),
     part("Choice of words", groups.get("Choice"), false),
     part("Repetition", groups.get("Repetition"), false),
+    part("Search and guidance", groups.get("Search"), false),
     part("Form of the answer", groups.get("Form"), false));
   showUse();
 }
@@ -126,6 +127,14 @@ function sort() {
 async function reload() {
   const found = await attempt(() => get("/presets"));
   if (found) (update({ presets: found.presets }), draw());
+}
+
+/** In a group: who answers. */
+function turns(chat) {
+  const options = [["in_turn", "Everyone, in turn"], ["mention", "Only those called by @name"]];
+  return h("section.part", {}, h("h3", {}, h("label", { for: "turns" }, "Who answers")),
+    h("select.field", { id: "turns", onchange: (event) => changeChat(chat.id, { turns: event.target.value }) }, ...options.map(([value, label]) => h("option", { value, selected: chat.turns === value }, label))),
+    h("ul.who", {}, ...chat.members.map((member) => h("li", {}, h("b", {}, `@${member.name}`), ` ${shortened(member.model)}`, member.system && h("span.about", {}, member.system)))));
 }
 
 function format(chat) {

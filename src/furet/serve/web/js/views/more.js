@@ -1,10 +1,9 @@
 /** The menu for all else: a group, import and export, colours, help. */
 
-import { newChat, openChat } from "../actions.js";
+import { openChat } from "../actions.js";
 import { h } from "../dom.js";
-import { shortened, state } from "../state.js";
-import { avatar } from "./avatar.js";
 import { dialog, menu } from "./dialog.js";
+import { newGroup } from "./group.js";
 import { exportAll, importFile } from "./transfer.js";
 
 const THEMES = { system: "as the system", light: "light", dark: "dark" };
@@ -33,36 +32,6 @@ export function setTheme(name) {
 }
 
 export const restoreTheme = () => (document.documentElement.dataset.theme = theme());
-
-/** Several models in one chat: who, and how often of each. */
-export function newGroup() {
-  dialog("New group", (close) => {
-    const picked = []; // names of models, one may be there twice
-    const list = h("ul.models", { "aria-label": "Members" });
-    const start = h("button.button.main", { type: "button", disabled: true, onclick: () => (close(), newChat("", members(picked))) }, "Begin");
-    const draw = () => {
-      start.disabled = picked.length < 2;
-      list.replaceChildren(...members(picked).map((member, place) =>
-        h("li", {}, avatar(member.model, member.name), h("span.lines.name", {}, member.name),
-          h("button.button.plain", { type: "button", "aria-label": `Take out ${member.name}`, onclick: () => (picked.splice(place, 1), draw()) }, "Take out"))));
-    };
-    const add = (name) => h("button.button", { type: "button", onclick: () => picked.length < 8 && (picked.push(name), draw()) }, avatar(name), `Add ${shortened(name)}`);
-    return [
-      h("p.lead", {}, "Each member answers in turn, and sees what the others said. The same model may take part twice."),
-      h("div.buttons", {}, ...state.models.map((model) => add(model.name))), list, h("div.buttons", {}, start),
-    ];
-  });
-}
-
-/** Names that differ. @param {string[]} models */
-function members(models) {
-  const seen = new Map();
-  return models.map((model) => {
-    const name = shortened(model).slice(0, 50);
-    seen.set(name, (seen.get(name) ?? 0) + 1);
-    return { name: seen.get(name) > 1 ? `${name}-${seen.get(name)}` : name, model };
-  });
-}
 
 const KEYS = [
   [["Enter"], "Send"], [["Shift", "Enter"], "New line"], [["Esc"], "Stop the answer; close what is open"],
