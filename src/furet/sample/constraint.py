@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,6 +54,7 @@ class Guides:
         self._vocab = vocab
         self._lock = Lock()
         self._tokenizer: LLTokenizer | None = None
+        self._ahead = ThreadPoolExecutor(1, "furet forms")  # its thread begins with the first guide
 
     def guide(self, kind: str, form: Any) -> Guide:
         """A guide for one answer. Raises BadRequest for a form that cannot be honoured.
@@ -74,7 +76,7 @@ class Guides:
         if message := fails(grammar):
             at = f" at {blamed(form, fails):.200}" if kind == "json_schema" else ""
             raise BadRequest(f"{kind}: cannot be honoured{at}: {' '.join(message.split()):.300}")
-        return Guide(LLMatcher(tokenizer, grammar, log_level=0), kind, self._vocab)
+        return Guide(LLMatcher(tokenizer, grammar, log_level=0), kind, self._vocab, self._ahead)
 
     def _built(self) -> LLTokenizer:
         with self._lock:
@@ -89,21 +91,23 @@ class Guides:
 
 
 class Guide:
-    """The form of one answer, as far as it has come."""
+    """The form of one answer, as far as it has come.
 
-    def __init__(self, matcher: LLMatcher, kind: str, vocab: int) -> None:
+    finished    whether nothing but the end may follow
+    ahead       computes what may follow a token while the model computes what it thinks of that
+    """
+
+    def __init__(self, matcher: LLMatcher, kind: str, vocab: int, ahead: Executor) -> None:
         self._matcher = matcher
         self._kind = kind
         self._bits = np.zeros((vocab + 31) // 32, dtype=np.int32)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing but the end may follow."""
-        return bool(self._matcher.is_stopped())
+        self._ahead = ahead
+        self.finished = False
+        self._computed: Future[None] = ahead.submit(self._compute)
 
     def admitted(self, logits: NDArray[np.float32]) -> Candidates:
         """The tokens that may follow; the logits of others may be overwritten. [V]"""
-        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
+        self._computed.result()
         self._check()
         allowed = np.unpackbits(self._bits.view(np.uint8), count=len(logits), bitorder="little").view(bool)
         if np.count_nonzero(allowed) < len(logits) // FEW:
@@ -115,6 +119,12 @@ class Guide:
         """The token that was chosen."""
         self._matcher.consume_token(token)
         self._check()
+        self.finished = bool(self._matcher.is_stopped())
+        if not self.finished:
+            self._computed = self._ahead.submit(self._compute)
+
+    def _compute(self) -> None:
+        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
 
     def _check(self) -> None:
         if self._matcher.is_error():
