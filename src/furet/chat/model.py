@@ -48,6 +48,7 @@ def load(
     repack: bool = True,
     kv: CacheType = "f16",
     reserve: int = 0,
+    draft: str | Path | None = None,
     offline: bool | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -66,6 +67,8 @@ def load(
     kv          the type in which keys and values are kept: "f16", "q8_0" in about half of its memory, "q4_0" in
                 about a quarter, which answers show
     reserve     bytes of the budget that the calling program needs for itself
+    draft       a smaller model with the same tokens, that guesses what this one will say; answers stay the same, and
+                come faster where it is right often enough
     offline     True: do not download; None: as HF_HUB_OFFLINE says
     progress    called with a file's name, bytes done and bytes in all while downloading
     raises      NotFound, BadRequest, DownloadFailed, ModelFileError, UnsupportedModel;
@@ -82,6 +85,7 @@ def load(
         repack=repack,
         kv=kv,
         reserve=reserve,
+        draft=draft,
         offline=offline,
         progress=progress,
     )

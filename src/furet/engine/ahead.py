@@ -6,7 +6,13 @@ right are tokens for nothing. Tokens are chosen from the same logits as ever, so
 
 from __future__ import annotations
 
+from time import perf_counter
+from typing import TYPE_CHECKING
+
 from furet.sample.lookup import Lookup
+
+if TYPE_CHECKING:
+    from furet.engine.drafting import Drafts
 
 MOST = 7  # tokens that are guessed at a time
 FIRST = 3
@@ -53,23 +59,43 @@ class Guesses:
     """The tokens that the next step is to verify, and what the last ones were worth.
 
     right   of the last guesses, how many came to be
+    drafted seconds that a second model took for them
     """
 
-    def __init__(self, wanted: bool) -> None:
+    def __init__(self, wanted: bool, drafts: Drafts | None = None) -> None:
         self.right = 0
+        self.drafted = 0.0
         self._wanted = wanted
-        self._lookup = Lookup()
-        self._pace = Pace()
+        self._lookup, self._lookup_pace = Lookup(), Pace()
+        self._drafts, self._draft_pace = drafts, Pace()
+        self._made_by = self._lookup_pace
         self._count = 0
 
     def make(self, tokens: list[int], most: int) -> list[int]:
-        """Guess what follows, as far as it pays."""
+        """Guess what follows, as far as it pays: as the text has it, or else as a second model would go on."""
         guessed: list[int] = []
+        self.drafted = 0.0
         if self._wanted:
-            guessed = self._lookup.guess(tokens, min(self._pace.count(), most))
+            guessed = self._lookup.guess(tokens, min(self._lookup_pace.count(), most))
+            self._made_by = self._lookup_pace
+            if not guessed and self._drafts is not None:
+                began = perf_counter()
+                guessed = self._drafts.guess(tokens, min(self._draft_pace.count(), most))
+                self.drafted = perf_counter() - began
+                self._made_by = self._draft_pace
         self._count = len(guessed)
         return guessed
 
     def took(self, seconds: float) -> None:
         """The step that verified the last guesses took so long."""
-        self._pace.note(self._count, self.right, seconds)
+        if self._count:
+            # That a second model has read the prompt is not held against its guesses: it is done once.
+            self._made_by.note(self._count, self.right, seconds + self.drafted)
+        else:
+            for pace in (self._lookup_pace, self._draft_pace):
+                pace.note(0, 0, seconds)
+
+    def close(self) -> None:
+        """Let go of what a second model holds."""
+        if self._drafts is not None:
+            self._drafts.close()

@@ -106,12 +106,17 @@ class Backend(Protocol):
         """Have the encoder read the text that an answer is to; the cache then holds no other tokens."""
 
 
-def compile_backend(model: Family, file: ModelFile, settings: Settings, context: int) -> Backend:
-    """The backend that the settings name, ready to step."""
+def compile_backend(
+    model: Family, file: ModelFile, settings: Settings, context: int, beside: Backend | None = None
+) -> Backend:
+    """The backend that the settings name, ready to step.
+
+    beside  another one, which never steps at the same time: they share their threads
+    """
     sizes = step_sizes(model.kind, settings.chunk, context)
     if settings.backend == "reference":
         return ReferenceBackend(model, file, sizes, settings.kv)
-    return NativeBackend(model, file, sizes, settings)
+    return NativeBackend(model, file, sizes, settings, beside.pool if isinstance(beside, NativeBackend) else None)
 
 
 class NativeBackend:
@@ -121,11 +126,18 @@ class NativeBackend:
     goes; without `repack` they stay in the mapped file. Rows of the embedding are read as they are needed.
     """
 
-    def __init__(self, model: Family, file: ModelFile, sizes: StepSizes, settings: Settings) -> None:
+    def __init__(
+        self,
+        model: Family,
+        file: ModelFile,
+        sizes: StepSizes,
+        settings: Settings,
+        pool: _core.Pool | None = None,
+    ) -> None:
         from furet import _core
 
         self._file = file
-        self._pool = _core.Pool(settings.threads)
+        self.pool = pool or _core.Pool(settings.threads)
         self._pack_weights = settings.repack
         self._reader = self._compile(model.encode, sizes.source, 1) if sizes.source else None
         self._rows, self._compiled = self._compile(model.forward, sizes.tokens, sizes.rows)
@@ -150,7 +162,7 @@ class NativeBackend:
         tokens, counts, wanted = _joined(runs)
         self._rows.read(tokens)
         places = np.arange(len(tokens), dtype=np.int32)
-        self._compiled.program.step(self._pool, places, counts, places[wanted], out)
+        self._compiled.program.step(self.pool, places, counts, places[wanted], out)
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         assert self._reader is not None, "only a model with an encoder reads"
@@ -159,7 +171,7 @@ class NativeBackend:
         places = np.arange(len(tokens), dtype=np.int32)
         nothing = np.empty((0, compiled.vocab), np.float32)
         cache.truncate(0)
-        compiled.program.step(self._pool, places, [(cache, len(tokens))], places[:0], nothing)
+        compiled.program.step(self.pool, places, [(cache, len(tokens))], places[:0], nothing)
         cache.truncate(0)
 
     def _compile(
@@ -179,7 +191,7 @@ class NativeBackend:
         packed = _core.Packed(sum(weight.packed_bytes for weight in matrices.values()))
         # The largest first: a tensor and its packed copy are in memory together, best while little else is.
         for name in sorted(matrices, key=lambda name: -matrices[name].packed_bytes):
-            matrices[name].pack(self._pool, packed)
+            matrices[name].pack(self.pool, packed)
             self._file.release(name)
 
 

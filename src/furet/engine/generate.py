@@ -17,6 +17,7 @@ from furet.sample.logprobs import token_logprob
 from furet.sample.stop import StopStrings
 
 if TYPE_CHECKING:
+    from furet.engine.drafting import Drafts
     from furet.text.detokenizer import Detokenizer
 
 Progress = Callable[[int, int], None]
@@ -31,6 +32,7 @@ class Task:
     limit   tokens that it may have at most
     ends    tokens that end it
     source  the text that is answered, for a model with an encoder; the prompt is then what an answer begins with
+    drafts  guesses of a second model
     """
 
     prompt: list[int]
@@ -40,6 +42,7 @@ class Task:
     ends: frozenset[int]
     progress: Progress | None = None
     source: list[int] | None = None
+    drafts: Drafts | None = None
 
 
 class Generation:
@@ -52,7 +55,7 @@ class Generation:
     def __init__(self, task: Task, detokenizer: Detokenizer) -> None:
         self.tokens = list(task.prompt)
         self.reason: FinishReason | None = None
-        self.guesses = Guesses(task.request.speculate)
+        self.guesses = Guesses(task.request.speculate, task.drafts)
         self._guessed: list[int] = []
         self._task = task
         self._detokenizer = detokenizer

@@ -89,6 +89,7 @@ class Job:
 
     def close(self) -> None:
         self._reading = False
+        self._generation.guesses.close()
         if self._held is not None:
             self._held.close()
             self._held = None
@@ -107,7 +108,7 @@ class Job:
         self.steps += 1
         self.held.appended(tokens)
         first = self._in_prompt
-        self._count(len(tokens), seconds)
+        self._count(len(tokens), seconds if self._reading else seconds + self._generation.guesses.drafted)
         if len(logits):
             if first and self._task.progress is not None:
                 self.outbox.put(Read(self.held.length, self.held.length))

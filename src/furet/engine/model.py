@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from furet.engine.answer import Completion, Piece
 from furet.engine.beams import searched
+from furet.engine.drafting import Drafter, Drafts
 from furet.engine.generate import Progress, Task
 from furet.engine.guidance import guided
 from furet.engine.hand import Hands
@@ -63,6 +64,7 @@ class Model:
 
     def __init__(self, loaded: Loaded, seed: int | None = None) -> None:
         self._file = loaded.file
+        self._files = [loaded.file, *([loaded.draft.file] if loaded.draft else [])]
         self._seed = Request(seed=seed).seed
         self._closed = False
         self.config: Config = loaded.config
@@ -78,6 +80,9 @@ class Model:
         )
         self._scheduler = Scheduler(loaded.backend, self._caches, self.check, self.check_logits)
         self._guides = Guides(self.tokenizer, self.vocab)
+        self._drafter: Drafter | None = None
+        if (second := loaded.draft) is not None:
+            self._drafter = Drafter(second.backend, second.context, self.memory.sequences, self.vocab)
 
     @property
     def path(self) -> Path:
@@ -190,6 +195,7 @@ class Model:
             limit=room if request.max_tokens is None else min(room, int(request.max_tokens)),
             ends=frozenset() if request.ignore_eos else self.tokenizer.stop_ids | ends,
             progress=progress,
+            drafts=None if self._drafter is None else Drafts(self._drafter),
         )
         return Stream(draft, self._pieces(task, negative, draft, continuing), finished)
 
@@ -218,7 +224,8 @@ class Model:
     def check(self) -> None:
         """Raise what forbids the next step: the model was closed, or its file was changed."""
         try:
-            self._file.check_unchanged()
+            for file in self._files:
+                file.check_unchanged()
         except (OSError, ValueError):  # another thread has closed the file, or is about to say so
             if not self._closed:
                 raise
@@ -239,8 +246,12 @@ class Model:
     def close(self) -> None:
         """Give the memory back; requests that are running end with BadRequest."""
         self._closed = True
-        self._scheduler.call(self._file.close)  # not within a step, which reads it
+        self._scheduler.call(self._close_files)  # not within a step, which reads them
         self._scheduler.wake()
+
+    def _close_files(self) -> None:
+        for file in self._files:
+            file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ out the very program that the engine runs, and from `furet.engine.overhead` for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -145,13 +145,23 @@ def plan(
         return make_plan(found, read_model(found, ref), wanted, limit)
 
 
-def make_plan(header: Header, model: Family, wanted: Settings, limit: Budget) -> Plan:
-    """The plan of a model; without a wish, the context is cut to what fits."""
+def make_plan(
+    header: Header, model: Family, wanted: Settings, limit: Budget, draft: Callable[[int], int] | None = None
+) -> Plan:
+    """The plan of a model; without a wish, the context is cut to what fits.
+
+    draft   what a second model takes with a context of so many tokens
+    """
+
+    def rows_of(context: int) -> dict[str, int]:
+        rows = _rows(header, model, replace(wanted, context=context))
+        return rows if draft is None else {**rows, "draft": draft(context)}
+
     trained, most = _reach(model)
     context = wanted.context or min(trained, USUAL_CONTEXT)
     if most is not None and context > most:
         raise BadRequest(f"context: got {context}, wanted at most {most}: the model knows no position beyond")
-    rows = _rows(header, model, replace(wanted, context=context))
+    rows = rows_of(context)
     largest = _largest_context(rows, context, limit, trained)
     notes = []
     if wanted.context is None and sum(rows.values()) > limit.bytes and largest >= LEAST_CONTEXT:
@@ -160,7 +170,7 @@ def make_plan(header: Header, model: Family, wanted: Settings, limit: Budget) ->
             f"{readable(limit.bytes)}"
         )
         context = largest
-        rows = _rows(header, model, replace(wanted, context=context))
+        rows = rows_of(context)
     if wanted.kv != "f16" and (sizes := _sizes_kept_as_f16(model)):
         notes.append(f"heads of {sizes} values keep theirs in f16: {wanted.kv} wants a multiple of 32")
     if context > trained:
@@ -176,6 +186,18 @@ def make_plan(header: Header, model: Family, wanted: Settings, limit: Budget) ->
         kv=wanted.kv,
         notes=tuple(notes),
     )
+
+
+def draft_bytes(header: Header, model: Family, wanted: Settings, context: int) -> int:
+    """What a second model takes beside the first, with as many sequences of at most so many tokens."""
+    rows = _rows(header, model, replace(wanted, context=draft_context(model, context), reserve=0))
+    return sum(rows.values()) - rows["runtime"]
+
+
+def draft_context(model: Family, context: int) -> int:
+    """Tokens of a sequence that a second model can follow."""
+    most = _reach(model)[1]
+    return context if most is None else min(most, context)
 
 
 def _reach(model: Family) -> tuple[int, int | None]:
