@@ -79,12 +79,13 @@ class Chooser:
         """
         if not self._changes:
             return self._chosen(logits, index)
+        recent = self._recent(tokens)
         if self._guide is not None or self._sampling.dry_multiplier > 0:
-            return self._chosen(self._changed(self._copied(logits), tokens), index)
-        touched = [*self._sampling.logit_bias, *self._recent(tokens)]
+            return self._chosen(self._changed(self._copied(logits), tokens, recent), index)
+        touched = [*self._sampling.logit_bias, *recent]
         before = logits[touched]  # a few values, where a copy of the row would take longer than all else
         try:
-            return self._chosen(self._changed(logits, tokens), index)
+            return self._chosen(self._changed(logits, tokens, recent), index)
         finally:
             logits[touched] = before
 
@@ -124,7 +125,7 @@ class Chooser:
         s = self._sampling
         if name == "temperature":
             return self._scaled(found)
-        if name == "xtc" and uniform(self._seed ^ XTC_STREAM, index) < s.xtc_probability:
+        if name == "xtc" and s.xtc_probability > 0 and uniform(self._seed ^ XTC_STREAM, index) < s.xtc_probability:
             return filters.xtc(found, float(s.xtc_threshold))
         if name in FILTERS:
             keep, off = FILTERS[name]
@@ -150,13 +151,13 @@ class Chooser:
         np.copyto(self._row, logits)
         return self._row
 
-    def _changed(self, row: Logits, tokens: Sequence[int]) -> Logits:
+    def _changed(self, row: Logits, tokens: Sequence[int], recent: Sequence[int]) -> Logits:
         """The row after biases and penalties, in place."""
         if self._sampling.logit_bias:
             add_biases(row, self._sampling.logit_bias)
         for name in self._sampling.chain:
-            if name == "penalties" and self._penalises:
-                self._penalise(row, tokens)
+            if name == "penalties" and recent:
+                self._penalise(row, recent)
             if name == "dry" and self._sampling.dry_multiplier > 0:
                 self._penalise_repeats(row, tokens)
         return row
@@ -170,11 +171,11 @@ class Chooser:
             return recent
         return [token for token in recent if self._text_of(token) != "\n"]
 
-    def _penalise(self, row: Logits, tokens: Sequence[int]) -> None:
+    def _penalise(self, row: Logits, recent: Sequence[int]) -> None:
         s = self._sampling
         penalise(
             row,
-            self._recent(tokens),
+            recent,
             repeat=s.repetition,
             frequency=float(s.frequency_penalty),
             presence=float(s.presence_penalty),
