@@ -12,5 +12,8 @@
     events      what an answer is made of
     chat        say, undo, regenerate
     saved       a conversation in a file
+    store       all conversations, in one SQLite file
+    exchange    chats of other programs in, ours out
+    kept        what models have computed of conversations
     model       `Model` with `chat`, and `load`
 """

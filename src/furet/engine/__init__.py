@@ -2,8 +2,10 @@
 
     open_model(ref)         file -> family -> plan -> budget -> program -> tokenizer
     Model                   generate, stream, logits
-      leases, sessions      who computes when, and what was computed before
-      generate              prefill in steps, then token by token
+      scheduler             one thread steps for all requests: job (an answer), outputs (the logits of a text)
+      prefixes, paged       blocks of keys and values, shared by all that begin alike; whole: models that have none
+      generate, ahead       logits become tokens and text; guesses that the next step verifies
+      kept                  keys and values in a file
 """
 
 from __future__ import annotations
