@@ -1,6 +1,6 @@
 """Guessing ahead: is the answer the same, and what does it gain or cost?
 
-    python benchmarks/speculation.py MODEL.gguf [--threads 2] [--prompts 100] [--max-tokens 100]
+    python benchmarks/speculation.py MODEL.gguf [--draft SMALL.gguf] [--threads 2] [--prompts 100] [--max-tokens 100]
 
 Prompts are parts of benchmarks/text.txt, every second one to be repeated word by word, the others to be gone on with.
 Each is answered at temperature 0 with guesses and without, by turns; the medians of the ratios are printed. Exits with
@@ -23,11 +23,12 @@ ASKED = ("Repeat this text word by word:\n", "Go on with this story, in words of
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
+    parser.add_argument("--draft", help="a smaller model that guesses, too")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--prompts", type=int, default=100)
     parser.add_argument("--max-tokens", type=int, default=100)
     wanted = parser.parse_args()
-    model = furet.load(wanted.model, threads=wanted.threads, context=2048)
+    model = furet.load(wanted.model, threads=wanted.threads, context=2048, draft=wanted.draft)
     text = TEXT.read_text(encoding="utf-8")
     gains: tuple[list[float], list[float]] = ([], [])
     guessed, different = [0, 0], 0

@@ -58,6 +58,19 @@ def test_every_sampling_option_reaches_the_engine(furet: Furet, model: Path) -> 
 FLAGS = {"dry_breakers": "--dry-breaker"}
 
 
+def test_methods_and_a_draft_reach_the_engine(furet: Furet, model: Path) -> None:
+    beams = ("--beams", 3, "--length-penalty", 2, "--early-stopping", "never")
+    found = json.loads(furet("run", model, "the", "-n", 5, "--json", *beams).out)
+    assert len(found["beams"]) == 3 and found["beams"][0]["tokens"] == found["tokens"]
+    plain = furet("run", model, "the", "-n", 12, "--temperature", 0)
+    assert furet("run", model, "the", "-n", 12, "--temperature", 0, "--draft", model).out == plain.out
+    guided = furet("run", model, "the", "-n", 12, "--temperature", 0, "--guidance", 5, "--negative-prompt", "and")
+    assert guided.code == 0 and guided.out != plain.out
+    for wrong in (("--beams", 17), ("--length-penalty", 2), ("--negative-prompt", "a"), ("--early-stopping", "yes")):
+        result = furet("run", model, "the", *wrong)
+        assert result.code == 2 and wrong[0][2:].replace("-", "_") in result.err
+
+
 def test_the_form_of_an_answer(furet: Furet, model: Path, tmp_path: Path) -> None:
     schema, grammar = tmp_path / "schema.json", tmp_path / "form.gbnf"
     schema.write_text('{"enum": ["a", "b"]}')

@@ -36,6 +36,7 @@ def run(
         int | None, Option("--logprobs", help="with --json: also so many of the likeliest alternatives")
     ] = None,
     no_speculate: options.NoSpeculate = False,
+    draft: options.Draft = None,
     threads: options.Threads = None,
     context: options.Context = None,
     memory: options.Memory = None,
@@ -58,6 +59,7 @@ def run(
       furet run smollm2 --json -n 16 < prompt.txt
       furet run smollm2 --chat "Is water wet?" --choice yes --choice no
       furet run smollm2 --chat "Describe a ferret." --json-schema ferret.schema.json
+      furet run smollm2 "Ferrets are" --beams 4 -n 20
     """
     from furet import load
 
@@ -76,6 +78,7 @@ def run(
         memory=memory,
         repack=not no_repack,
         kv=kv,
+        draft=None if draft is None else options.model_file(draft),
     ) as loaded:
         if chat or system is not None or preset is not None:
             conversation = loaded.chat(system=system, preset=preset)

@@ -100,6 +100,22 @@ SamplingOptions = Annotated[
                 metavar="TEXT",
             ),
         ],
+        beams=Annotated[
+            _WHOLE, Option("--beams", help="search for the most probable answer, so many at a time; default 1: do not")
+        ],
+        length_penalty=Annotated[
+            _NUMBER, Option("--length-penalty", help="of beams: above 0 favours long answers; default 1")
+        ],
+        early_stopping=Annotated[
+            Literal["yes", "no", "never"],
+            Option("--early-stopping", help="of beams: end when as many are complete; never: search on; default no"),
+        ],
+        guidance=Annotated[
+            _NUMBER, Option("--guidance", help="how much more the prompt counts than it does; default 1")
+        ],
+        negative_prompt=Annotated[
+            _TEXT, Option("--negative-prompt", help="what the answer is guided away from; default none", metavar="TEXT")
+        ],
         chain=Annotated[
             _TEXT,
             Option("--chain", "--samplers", help="the order of these, with commas; `help` shows it", metavar="NAMES"),
@@ -116,6 +132,8 @@ def sampling_settings(given: dict[str, Any]) -> dict[str, Any]:
         settings["chain"] = tuple(name.strip() for name in names if name.strip())
     if "penalise_newline" in settings:
         settings["penalise_newline"] = settings["penalise_newline"] == "yes"
+    if "early_stopping" in settings:
+        settings["early_stopping"] = {"yes": True, "no": False}.get(settings["early_stopping"], "never")
     if "logit_bias" in settings:
         settings["logit_bias"] = dict(map(_bias, settings["logit_bias"]))
     return settings
