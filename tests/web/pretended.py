@@ -134,12 +134,12 @@ class Server:
 @contextmanager
 def serving(folder: Path, *names: str, token: str | None = None) -> Iterator[Server]:
     """A server on a free port, in a thread."""
-    import socket
-
     import uvicorn
 
+    from furet.serve.running import listen
+
     models = Pretended(*names)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     with Store(folder / "chats.sqlite") as store:
         app = create_app(models, ServerSettings(port=port, token=token), store)  # type: ignore[arg-type]

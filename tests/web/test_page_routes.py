@@ -117,14 +117,28 @@ def test_while_somebody_answers_nobody_else_does(client: httpx.Client, server: S
     assert answer["role"] == "assistant" and answer["state"] == "stopped"
 
 
+def test_stop_at_any_moment_leaves_nothing_streaming(client: httpx.Client, server: Server) -> None:
+    server.models.pause = 0.001
+    server.models.answer = "word " * 2000
+    for delay in range(12):
+        chat = client.post("/ui/api/chats", json={"model": "smollm2"}).json()["id"]
+        client.post(f"/ui/api/chats/{chat}/say", json={"text": "go"})
+        for _ in range(delay):
+            client.get("/health")
+        client.post(f"/ui/api/chats/{chat}/stop")
+        last = server.store.open(chat).messages[-1]
+        assert last.role == "user" or last.state == "stopped"
+        assert last.role == "user" or server.models.answer.startswith(last.content)
+
+
 def test_what_was_written_is_in_the_store_before_the_answer_ends(client: httpx.Client, server: Server) -> None:
     server.models.pause = 0.02
     server.models.answer = "word " * 400
     chat = client.post("/ui/api/chats", json={"model": "smollm2"}).json()["id"]
     client.post(f"/ui/api/chats/{chat}/say", json={"text": "go"})
-    for _ in range(200):
+    for _ in range(4000):
         message = server.store.open(chat).messages[-1]
-        if message.content:
+        if message.role == "assistant" and message.content:
             break
         client.get("/health")
     assert message.state == "streaming" and server.models.answer.startswith(message.content)

@@ -175,7 +175,9 @@ class Answers:
 
     async def _answer(self, chat: Chat, member: Member | None, again: Message | None, onward: Message | None) -> bool:
         """One answer, from its row in the store to its end; whether another may follow."""
-        running = await self._begin(chat, member, again, onward)
+        beginning = asyncio.create_task(self._begin(chat, member, again, onward))
+        stopped = not await _ended(beginning)
+        running = beginning.result()
         self._running[chat.id] = running
         self._board.tell("message", running.view(), chat.id)
         self._board.tell("chat", chat_view(chat, answering=True))
@@ -183,6 +185,8 @@ class Answers:
         state: State = "failed"
         error = None
         try:
+            if stopped:
+                raise asyncio.CancelledError
             await self._write(running, chat.model or "", await self._job(chat, member, running, onward is not None))
             state = "stopped" if running.counts.reason == "cancelled" else "complete"
         except asyncio.CancelledError:
@@ -235,7 +239,9 @@ class Answers:
                 elif isinstance(event, Ended):
                     running.counts = _counts(event)
                 if running.unsaved and monotonic() - settled > SETTLE:
-                    await asyncio.to_thread(self._store.append, running.message.id, running.taken())
+                    saving = asyncio.to_thread(self._store.append, running.message.id, running.taken())
+                    if not await _ended(asyncio.create_task(saving)):
+                        raise asyncio.CancelledError
                     settled = monotonic()
 
     async def _finish(self, chat: str, running: Running, state: State, error: str | None) -> None:
@@ -258,6 +264,19 @@ class Answers:
             running.changed.clear()
             self._board.tell("frame", running.frame(), chat)
             await asyncio.sleep(FRAME + PER_CHARACTER * running.growing.open_length)
+
+
+async def _ended(task: asyncio.Task[Any]) -> bool:
+    """Wait for a task that writes to the store; False when an answer was to stop meanwhile.
+
+    A thread that writes cannot be stopped: what comes after it must not overtake it.
+    """
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        return False
+    return True
 
 
 def _member(chat: Chat, name: str | None) -> Member | None:
