@@ -3,8 +3,8 @@
     python benchmarks/decoding_parity.py [--prompts 78]
 
 Needs torch and transformers in the interpreter that runs it, and furet on its path. Weights are those of tests/parity,
-sharper at the head so that answers end; furet computes with its reference interpreter. Exits with 1 where tokens differ,
-or scores by more than 1e-3.
+sharper at the head so that answers end; furet computes with its reference interpreter. Exits with 1 where tokens
+differ, or scores by more than 1e-3.
 """
 
 from __future__ import annotations
