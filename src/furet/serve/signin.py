@@ -38,6 +38,6 @@ def let_in(settings: ServerSettings) -> Response:
 
 def sign_in(wrong: bool) -> Response:
     """The form that asks for the token; nothing of what was given is in it."""
-    says = "This is not the token." if wrong else "This server wants a token; furet serve has printed it."
+    says = "This is not the token." if wrong else "This server wants the token that it was started with."
     headers = {"content-security-policy": _POLICY, "www-authenticate": "Bearer"}
     return HTMLResponse(SIGN_IN.format(says=says), 401, headers)

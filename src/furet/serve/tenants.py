@@ -126,9 +126,12 @@ class Tenants:
         from furet.engine.headers import header
         from furet.families import read_model
 
-        wanted = self.settings if context is None else replace(self.settings, context=context)
         with header(where) as found:
-            return make_plan(found, read_model(found, where), wanted, self.budget)
+            model = read_model(found, where)
+            wanted = self.settings if context is None else replace(self.settings, context=context)
+            if context is None and wanted.context is not None:  # what any may have, not what each must be able to
+                wanted = replace(wanted, context=min(wanted.context, model.config.context))
+            return make_plan(found, model, wanted, self.budget)
 
     async def close(self) -> None:
         """End all processes, and with WorkerDied what they were doing."""

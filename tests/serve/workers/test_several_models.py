@@ -270,3 +270,12 @@ def test_a_result(run: Run, serving: Serving) -> None:
                 await models.result("tiny0", partial(greedy, "x", 2)())
 
     run(use())
+
+
+def test_a_context_is_what_models_may_have_not_what_they_must(run: Run, serving: Serving) -> None:
+    async def use() -> None:
+        async with serving(room=40, context=100_000) as models:
+            await told(models.run("tiny0", SHORT))
+            assert models.loaded()[0].context == 256  # what it was trained for
+
+    run(use())
