@@ -87,16 +87,17 @@ def python_page() -> str:
     """Every public name of the package."""
     names = [name for name in furet.__all__ if name != "__version__"]
     public = {name: getattr(furet, name) for name in names}
-    errors = {name: value for name, value in public.items() if inspect.isclass(value) and issubclass(value, Exception)}
+    classes = {name: value for name, value in public.items() if inspect.isclass(value)}
+    errors = {name: value for name, value in classes.items() if issubclass(value, furet.FuretError)}
     functions = [name for name in names if inspect.isfunction(public[name])]
-    classes = [name for name in names if name not in errors and name not in functions]
+    plain = [name for name in classes if name not in errors]
     parts = ["# Python\n", MADE, "[How it is used](../python.md). `**options` are those of [options.md](options.md).\n"]
     parts += [_function(f"furet.{name}", public[name], "##") for name in functions]
-    parts += [_class(f"furet.{name}", public[name]) for name in classes]
+    parts += [_class(f"furet.{name}", public[name]) for name in plain]
     parts += [_class(name, getattr(import_module(module), name)) for name, module in BESIDE.items()]
     parts += ["## Errors\n", "Each has a `message` and a `hint`, the next step.\n", table(
         ("class", "is a", "exit code", "raised for"),
-        ((code(name), code(kind.__base__.__name__), str(kind.exit_code), _one_line(read(kind.__doc__).text))
+        ((code(name), code(kind.__mro__[1].__name__), str(kind.exit_code), _one_line(read(kind.__doc__).text))
          for name, kind in sorted(errors.items(), key=lambda each: (len(each[1].__mro__), each[0]))),
     )]  # fmt: skip
     parts += [f"`ModelFileError` also has {_listed(read(furet.ModelFileError.__doc__).names)}.\n"]
@@ -119,7 +120,7 @@ def _class(name: str, kind: type) -> str:
     doc = max((read(each.__doc__) for each in own), key=lambda doc: len(doc.names))
     fields = dataclasses.fields(cast("Any", kind)) if dataclasses.is_dataclass(kind) else ()
     members = {each: value for part in reversed(own) for each, value in vars(part).items() if not each.startswith("_")}
-    properties = {each: value.fget for each, value in members.items() if isinstance(value, property)}
+    properties = {each: value.fget for each, value in members.items() if isinstance(value, property) and value.fget}
     functions = {each: value for each, value in members.items() if inspect.isfunction(value)}
 
     types = {field.name: str(field.type) for field in fields}

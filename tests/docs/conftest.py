@@ -1,4 +1,4 @@
-"""A place where the examples of the pages can be run: the default model and what else they name, and nothing of the user's."""
+"""A place to run the examples of the pages in: the default model, what else they name, and nothing of the user's."""
 
 from __future__ import annotations
 
@@ -48,5 +48,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> Iterat
         for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "FURET_TOKEN"):
             patch.delenv(name, raising=False)
         patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("PYTHONUNBUFFERED", "1")  # so that both streams come in the order of a terminal
+        paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        patch.setenv("PYTHONPATH", os.pathsep.join(str(Path(each).resolve()) for each in paths if each))
         patch.chdir(root / "work")
         yield root / "work"

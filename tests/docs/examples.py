@@ -44,10 +44,10 @@ def _blocks(page: str) -> Iterator[Block]:
 
 
 def differs(got: str, wanted: str) -> bool:
-    """Whether a text is not what an example shows; `...` stands for anything, spaces at the ends of lines for nothing."""
+    """Whether a text is not what an example shows: `...` stands for anything, several spaces for one."""
     pattern = ".*".join(re.escape(part) for part in _plain(wanted).split("..."))
     return re.fullmatch(pattern, _plain(got), re.DOTALL) is None
 
 
 def _plain(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return "\n".join(re.sub(" +", " ", line).rstrip() for line in text.strip("\n").splitlines())
