@@ -91,5 +91,7 @@ def models_view(models: Models) -> list[dict[str, Any]]:
 
 
 def memory_view(models: Models) -> dict[str, int]:
-    """What the loaded models have been promised, and what all together may have."""
-    return {"used": sum(each.bytes for each in models.loaded()), "budget": models.budget.bytes}
+    """What the loaded models have been promised, what all together may have, and how many of them are ready."""
+    loaded = models.loaded()
+    ready = sum(each.pid > 0 for each in loaded)
+    return {"used": sum(each.bytes for each in loaded), "budget": models.budget.bytes, "ready": ready}
