@@ -89,7 +89,8 @@ async def serve(
         try:
             if not await _unless(told, models.start()):
                 return numbers[0]
-            server = _server(create_app(models, settings, store, page=store is not None))
+            app = create_app(models, settings, store, page=store is not None)
+            server = _server(app)
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
@@ -99,6 +100,8 @@ async def serve(
             await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             server.should_exit = True
+            if store is not None:
+                app.state.farewell()  # open pages would hold it up
             await models.close()  # what is being answered ends with an error, and its connection with it
             await serving
             if not numbers:
