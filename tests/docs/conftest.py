@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import tiny
 from parity.checkpoint import save
 
 from furet.files import store
+from furet.files.store.settings import furet_cache
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(92))]
 COMMAND = f'#!/bin/sh\nexec "{sys.executable}" -m furet "$@"\n'
@@ -32,10 +34,13 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> Iterat
     """An empty folder to work in, but for `encoder` and `old-model.gguf`; caches and chats of its own, no network."""
     smollm2 = store.resolve("smollm2")  # where tests may use the network, now is the time
     root = tmp_path_factory.mktemp("examples")
-    (root / "cache" / "pypi" / smollm2.parent.name).mkdir(parents=True)
-    (root / "cache" / "pypi" / smollm2.parent.name / smollm2.name).symlink_to(smollm2)
-    for name in ("bin", "work", "home", "data"):
+    for name in ("bin", "work", "home", "data", "cache"):
         (root / name).mkdir()
+    folder = root / "cache" / "pypi" / smollm2.parent.name
+    folder.mkdir(parents=True)
+    (folder / smollm2.name).symlink_to(smollm2)
+    if (vocabularies := furet_cache() / "vocabularies").is_dir():
+        shutil.copytree(vocabularies, root / "cache" / "vocabularies")
     (root / "bin" / "furet").write_text(COMMAND)
     (root / "bin" / "furet").chmod(0o755)
     (root / "work" / "encoder").symlink_to(encoder)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 MADE = sorted((ROOT / "docs" / "reference").glob("*.md"))  # by docs/make_reference.py
@@ -41,6 +43,15 @@ def _blocks(page: str) -> Iterator[Block]:
             yield Block(page, begin, language, "".join(f"{each}\n" for each in lines[begin - 1 : number - 1]))
             begin = 0
     assert not begin, f"{page}:{begin}: this block does not end"
+
+
+def printed(block: Block, names: dict[str, Any]) -> str:
+    """What a block of Python prints, run among the names of those before it."""
+    out = io.StringIO()
+    code = "\n" * (block.line - 1) + block.text  # for tracebacks to name the page's own lines
+    with redirect_stdout(out):
+        exec(compile(code, str(ROOT / block.page), "exec"), names)
+    return out.getvalue()
 
 
 def differs(got: str, wanted: str) -> bool:

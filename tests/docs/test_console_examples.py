@@ -1,7 +1,7 @@
 """The command lines of the pages: each is run as it stands, and shows what the page says it does.
 
-`$ ` begins a command; the lines after it are what a terminal would show. The commands of all pages run one after another, in
-one folder. Blocks of the language `terminal` need a person at a terminal, or the network, and are not run.
+`$ ` begins a command; the lines after it are what a terminal would show. The commands of all pages run one after
+another, in one folder. Blocks of the language `terminal` are not run: test_pages.py says why.
 """
 
 from __future__ import annotations

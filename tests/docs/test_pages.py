@@ -25,15 +25,15 @@ RUN = {  # the languages of blocks that tests run, by page, and the test that do
     "docs/tools.md": {"python": "test_python_examples, test_server_examples"},
     "docs/server.md": {"sh": "test_server_examples", "python": "test_server_examples"},
     "docs/cli.md": {"console": "test_console_examples"},
-    "docs/web.md": {"console": "test_console_examples"},
 }
 NOT_RUN = {  # and those that are not run, and why
     ("README.md", "sh"): "installs furet, or names files that are not here; the verbs and options are checked below",
     ("README.md", ""): "a person at a terminal",
     ("ARCHITECTURE.md", ""): "drawings",
     ("docs/cli.md", ""): "the form of a command line",
-    ("docs/cli.md", "terminal"): "a person at a terminal, or the network; the verbs and options are checked below",
-    ("docs/reference/cli.md", ""): "usage, and examples of all kinds of models; the verbs and options are checked below",
+    ("docs/cli.md", "terminal"): "a person, the network or an idle machine; the verbs and options are checked below",
+    ("docs/web.md", "terminal"): "it is run as an example of docs/cli.md",
+    ("docs/reference/cli.md", ""): "usage, and examples of all kinds of models; verbs and options are checked below",
     ("docs/reference/python.md", ""): "signatures",
 }
 
@@ -137,3 +137,23 @@ def test_every_form_has_both_its_names() -> None:
     shown = re.findall(r"^\| `--[\w-]+ .*?` · `(\w+)=", SAMPLING, re.MULTILINE)
     assert shown == ["json_schema", "regex", "choices", "grammar"] and {*shown} <= names
     assert {*shown} <= {field.name for field in fields(Request)}
+
+
+# docs/web.md, which names what is on the page
+
+WEB = ROOT / "src" / "furet" / "serve" / "web"
+
+
+def test_what_the_page_is_said_to_have_is_there() -> None:
+    sources = "".join(path.read_text() for path in [*WEB.rglob("*.js"), *WEB.rglob("*.html")])
+    labels = re.findall(r"\*\*([^*]+)\*\*", (ROOT / "docs" / "web.md").read_text())
+    assert len(labels) > 30
+    assert [label for label in labels if not re.search(rf"[\"'`>]{re.escape(label)}[\"'`<]", sources)] == []
+
+
+def test_the_keys_are_those_of_the_page() -> None:
+    sources = "".join(path.read_text() for path in WEB.rglob("*.js"))
+    keys = re.findall(r'\[\[((?:"[^"]+",? ?)+)\], "([^"]+)"\]', sources)
+    page = (ROOT / "docs" / "web.md").read_text()
+    shown = re.findall(r"^\| (\S.*) \| (\S.*) \|$", page.partition("## Keyboard")[2].partition("##")[0], re.MULTILINE)
+    assert shown == [(" ".join(re.findall(r'"([^"]+)"', names)), what) for names, what in keys]
