@@ -1,9 +1,10 @@
-"""docs/models.md says what the code says; its figures are no better than the truth."""
+"""docs/models.md and docs/reference say what the code says; figures are no better than the truth."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,10 @@ from typing import Any
 
 import pytest
 from parity.checkpoint import cases
+
+import furet
+from furet.cli.main import VERBS
+from furet.engine.request import Request
 
 DOCS = Path(__file__).parents[1] / "docs"
 AGAIN = "run `PYTHONPATH=src:tests python docs/make_models.py --measure`"
@@ -20,7 +25,11 @@ SLACK = 4  # float32 sums of another processor may differ so much more
 @pytest.fixture(scope="module")
 def make() -> ModuleType:
     """docs/make_models.py, as a module."""
-    spec = spec_from_file_location("make_models", DOCS / "make_models.py")
+    return _module("make_models")
+
+
+def _module(name: str) -> ModuleType:
+    spec = spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec and spec.loader
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -79,3 +88,30 @@ def core() -> Any:
 def test_figures_are_rounded_up(make: ModuleType, value: object, column: str, wanted: str) -> None:
     shown: Callable[[str, object], str] = make.shown
     assert shown(column, value) == wanted
+
+
+# docs/reference, which docs/make_reference.py makes
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    """docs/make_reference.py, as a module."""
+    return _module("make_reference")
+
+
+@pytest.mark.parametrize("name", ["python.md", "options.md", "cli.md", "http.md"])
+def test_the_reference_is_what_the_code_says(name: str, reference: ModuleType) -> None:
+    assert (DOCS / "reference" / name).read_text() == reference.page(name), reference.AGAIN
+
+
+def test_the_reference_has_no_other_page(reference: ModuleType) -> None:
+    assert {path.name for path in (DOCS / "reference").iterdir()} == reference.MAKERS.keys()
+
+
+def test_the_reference_names_all_that_is_public(reference: ModuleType) -> None:
+    text = {name: reference.page(name) for name in reference.MAKERS}
+    assert all(f"furet.{name}\n" in text["python.md"] or f"| `{name}` |" in text["python.md"]
+               for name in furet.__all__ if name != "__version__")  # fmt: skip
+    assert all(f"\n## furet {verb}\n" in text["cli.md"] for verb in VERBS)
+    assert all(f"| `{field.name}` |" in text["options.md"] for field in fields(Request))
+    assert "### POST /v1/chat/completions\n" in text["http.md"] and "### GET /api/tags\n" in text["http.md"]
