@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import Random
 from time import monotonic
@@ -29,6 +30,7 @@ from furet.chat.store import Store
 from furet.serve.app import ServerSettings, create_app
 
 PATIENCE = 0.2  # seconds after which a stream is left, for some have no end
+MOST_PLACES = 1000  # of a body, that may be changed
 SLOW = 10.0  # seconds that no request may take
 SAID = [{"role": "user", "content": "one two"}]
 TOOL = {"name": "t", "description": "d", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
@@ -182,7 +184,7 @@ def mutations(seed: int) -> Iterator[tuple[str, str, bytes | None, bytes]]:
 
 def _changed(body: Any, random: Random) -> Any:
     """A body with one place changed: a value replaced, dropped, doubled, wrapped, or a field added."""
-    places = list(_places(body))
+    places = list(islice(_places(body), MOST_PLACES))
     if not places or random.random() < 0.01:
         return deepcopy(random.choice(STRANGE))
     holder, key = random.choice(places)
@@ -196,8 +198,9 @@ def _changed(body: Any, random: Random) -> Any:
             holder[key] = [holder[key]] if random.random() < 0.5 else {"a": holder[key]}
     elif isinstance(holder, dict):
         holder[random.choice(NAMES)] = deepcopy(random.choice(STRANGE))
-    else:
-        holder += [deepcopy(holder[key])] * random.choice((1, 20, 5000))
+    elif len(places) < MOST_PLACES:  # otherwise lists of lists grow beyond all measure
+        whole = isinstance(holder[key], str | list | dict)
+        holder += [deepcopy(holder[key])] * random.choice((1, 20, 20 if whole else 5000))
     return body
 
 
