@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from docs.examples import NAMES, ROOT, Block, blocks
 
+from furet import load
 from furet.cli.arguments import parser
 from furet.cli.main import VERBS
 from furet.cli.run import run
@@ -137,6 +139,12 @@ def test_every_form_has_both_its_names() -> None:
     shown = re.findall(r"^\| `--[\w-]+ .*?` · `(\w+)=", SAMPLING, re.MULTILINE)
     assert shown == ["json_schema", "regex", "choices", "grammar"] and {*shown} <= names
     assert {*shown} <= {field.name for field in fields(Request)}
+
+
+def test_every_keyword_is_one_of_an_answer_or_of_loading() -> None:
+    keywords = {field.name for field in fields(Request)} | {*signature(load).parameters}
+    named = re.findall(r"\b([a-z_]+)=", " ".join(re.findall(r"`([^`\n]+)`", SAMPLING)))
+    assert len(named) > 5 and {*named} <= keywords
 
 
 # docs/web.md, which names what is on the page
