@@ -214,3 +214,11 @@ def test_who_leaves_ends_the_answer(address: str, models: FakeModels) -> None:
             other.get("/health")
             deadline -= 1
     assert (models.running, models.closed) == (0, 1)
+
+
+def test_the_models_are_listed_in_its_own_shape(client: anthropic.Anthropic) -> None:
+    listed = list(client.models.list(limit=1))
+    assert listed and all(model.type == "model" for model in listed)
+    assert client.models.retrieve(listed[0].id).display_name == listed[0].id
+    with pytest.raises(anthropic.NotFoundError):
+        client.models.retrieve("nobody")

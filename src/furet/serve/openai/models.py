@@ -1,12 +1,13 @@
-"""/v1/models: what is on this machine."""
+"""/v1/models: what is on this machine, in the shape of the API that asks; Anthropic's has the same path."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from furet.errors import NotFound
+from furet.serve.anthropic import listing
 
 if TYPE_CHECKING:
     from furet.serve.models import Models
@@ -18,13 +19,17 @@ def router(models: Models) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/v1/models")
-    async def listed() -> dict[str, Any]:
+    async def listed(request: Request) -> dict[str, Any]:
         """All models."""
+        if listing.wanted(request.headers):
+            return listing.models_page(models.installed(), request.query_params)
         return {"object": "list", "data": [_shown(each) for each in models.installed()]}
 
     @routes.get("/v1/models/{name:path}")
-    async def one(name: str) -> dict[str, Any]:
+    async def one(name: str, request: Request) -> dict[str, Any]:
         """One model, by either of its names."""
+        if listing.wanted(request.headers):
+            return listing.find_model(models.installed(), name)
         for each in models.installed():
             if name in (each.alias, each.ref):
                 return {**_shown(each), "id": name}
