@@ -1,6 +1,8 @@
 """Beam search and guidance beside transformers' `generate`, on tiny checkpoints of two families.
 
-    python benchmarks/decoding_parity.py [--prompts 78]
+Contrastive search has left transformers; it is done here as its paper says, over the hidden states that it gives.
+
+    python benchmarks/decoding_parity.py [--prompts 84]
 
 Needs torch and transformers in the interpreter that runs it, and furet on its path. Weights are those of tests/parity,
 sharper at the head so that answers end; furet computes with its reference interpreter. Exits with 1 where tokens
@@ -35,6 +37,8 @@ BEAMS: list[dict[str, Any]] = [
     for stopping in (True, False, "never")
 ]
 GUIDED: list[dict[str, Any]] = [{"guidance": guidance, "temperature": 0.0} for guidance in (1.5, 3.0)]
+CONTRASTED: list[dict[str, Any]] = [{"penalty_alpha": alpha, "top_k": 4} for alpha in (0.3, 0.6)]
+ALL = BEAMS + GUIDED + CONTRASTED
 
 
 def checkpoint(name: str, folder: Path) -> Path:
@@ -75,6 +79,24 @@ def theirs(
     return answers, out.sequences_scores.tolist() if "beams" in options else [0.0]
 
 
+def contrasted(model: Any, prompt: list[int], ends: frozenset[int], options: dict[str, Any]) -> list[int]:
+    """Contrastive search, each candidate computed from the first token on."""
+    alpha, tokens = options["penalty_alpha"], list(prompt)
+    with torch.no_grad():
+        while len(tokens) < len(prompt) + 16:
+            shares = model(torch.tensor([tokens])).logits[0, -1].softmax(-1)
+            best = shares.topk(options["top_k"])
+            tried = torch.tensor([[*tokens, int(token)] for token in best.indices])
+            hidden = model(tried, output_hidden_states=True).hidden_states[-1]
+            hidden = hidden / hidden.norm(dim=-1, keepdim=True)
+            likeness = (hidden[:, :-1] @ hidden[:, -1:].transpose(1, 2)).amax((1, 2))
+            token = int(best.indices[((1 - alpha) * best.values - alpha * likeness).argmax()])
+            if token in ends:
+                break
+            tokens.append(token)
+    return tokens[len(prompt) :]
+
+
 def ours(model: furet.Model, prompt: list[int], options: dict[str, Any]) -> tuple[list[list[int]], list[float]]:
     stream = model.answer(prompt, Request(max_tokens=16, **options), ends=ENDS)
     for _ in stream:
@@ -92,8 +114,12 @@ def compared(name: str, prompts: int) -> Iterator[bool]:
         with furet.load(path, backend="reference", threads=1, sequences=5, context=64) as model:
             for number in range(prompts):
                 prompt = [int(token) for token in random.randint(5, model.vocab, 12)]
-                options = (BEAMS + GUIDED)[number % len(BEAMS + GUIDED)]
-                wanted, scores = theirs(reference, prompt, ENDS | model.tokenizer.stop_ids, options)
+                options = ALL[number % len(ALL)]
+                ends = ENDS | model.tokenizer.stop_ids
+                if "penalty_alpha" in options:
+                    wanted, scores = [contrasted(reference, prompt, ends, options)], [0.0]
+                else:
+                    wanted, scores = theirs(reference, prompt, ends, options)
                 found, got = ours(model, prompt, options)
                 best = len(found)  # where fewer were complete, transformers fills up
                 same = found == wanted[:best] and np.allclose(got, scores[:best], rtol=0, atol=1e-3)
@@ -104,7 +130,7 @@ def compared(name: str, prompts: int) -> Iterator[bool]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompts", type=int, default=3 * len(BEAMS + GUIDED), help="for each family")
+    parser.add_argument("--prompts", type=int, default=3 * len(ALL), help="for each family")
     wanted = parser.parse_args()
     different = 0
     for name in ("llama", "qwen2"):

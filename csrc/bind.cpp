@@ -189,6 +189,12 @@ struct PyProgram {
         program.add(std::move(attention));
     }
 
+    void read(int buffer, Logits out) const {
+        const int64_t floats = program.width(buffer);
+        require(out.shape(0) == 0 || (int64_t)out.shape(1) == floats, "read: out must be [rows, " + std::to_string(floats) + "]");
+        program.read(buffer, (int64_t)out.shape(0), out.data());
+    }
+
     void step(furet::Pool& pool, In<int32_t> tokens, nb::sequence runs, In<int32_t> rows, Logits out) {
         furet::Step step{tokens.data(), (int64_t)tokens.size(), {}, rows.data(), (int64_t)rows.size(), out.data()};
         require(out.shape(0) == rows.size() && (rows.size() == 0 || (int64_t)out.shape(1) == vocabulary), "out must be [rows, " + std::to_string(vocabulary) + "]");
@@ -347,5 +353,6 @@ NB_MODULE(_core, m) {
         .def("wkv7", [](PyProgram& p, int state, int r, int decay, int k, int v, int a, int b, int heads, int out) {
             p.program.add(furet::Wkv7{state, r, decay, k, v, a, b, heads, out});
         }, "state"_a, "r"_a, "decay"_a, "k"_a, "v"_a, "a"_a, "b"_a, "heads"_a, "out"_a)
+        .def("read", &PyProgram::read, "buffer"_a, "out"_a)
         .def("step", &PyProgram::step, "pool"_a, "tokens"_a, "runs"_a, "rows"_a, "out"_a);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <new>
 
 #include "activations.h"
@@ -34,6 +35,14 @@ Program::~Program() { munmap(arena_, arena_bytes_); }
 int64_t Program::width(int buffer) const {
     require(buffer >= 0 && (size_t)buffer < buffers_.size(), "there is no buffer " + std::to_string(buffer));
     return buffers_[(size_t)buffer].width;
+}
+
+void Program::read(int buffer, int64_t rows, float* out) const {
+    const int64_t floats = width(buffer);
+    const Buffer& b = buffers_[(size_t)buffer];
+    require(b.kind == Kind::F32 && b.rows == Rows::Rows && b.each == 1, "read: wanted a buffer of floats for rows of logits");
+    require(rows >= 0 && rows <= max_rows_, "read: at most " + std::to_string(max_rows_) + " rows");
+    for (int64_t r = 0; r < rows; ++r) std::memcpy(out + r * floats, arena_ + b.offset + r * b.row_bytes, (size_t)floats * 4);
 }
 
 int Program::buffer(int64_t width, Kind kind, Rows rows, int64_t offset, int64_t each) {

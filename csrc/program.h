@@ -95,6 +95,8 @@ public:
     void check(const Instruction& instruction) const;
     void add(Instruction instruction);
     int64_t width(int buffer) const;
+    // What the last step has left in a buffer of floats, of its first so many rows of logits. -> [rows, width]
+    void read(int buffer, int64_t rows, float* out) const;
     // Throws std::invalid_argument before anything is changed.
     void step(Pool& pool, Step step);
 

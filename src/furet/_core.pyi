@@ -352,6 +352,8 @@ class Program:
         self, state: int, r: int, decay: int, k: int, v: int, a: int, b: int, heads: int, out: int
     ) -> None:
         """S = S diag(decay) + (S a) b^T + v k^T, out = S r; state [heads, keys, values], at most 512 of each."""
+    def read(self, buffer: int, out: NDArray[np.float32]) -> None:
+        """What the last step has left in a "rows" buffer of floats, of its first rows. [rows, width]"""
     def step(
         self,
         pool: Pool,

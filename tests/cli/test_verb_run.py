@@ -66,7 +66,15 @@ def test_methods_and_a_draft_reach_the_engine(furet: Furet, model: Path) -> None
     assert furet("run", model, "the", "-n", 12, "--temperature", 0, "--draft", model).out == plain.out
     guided = furet("run", model, "the", "-n", 12, "--temperature", 0, "--guidance", 5, "--negative-prompt", "and")
     assert guided.code == 0 and guided.out != plain.out
-    for wrong in (("--beams", 17), ("--length-penalty", 2), ("--negative-prompt", "a"), ("--early-stopping", "yes")):
+    unlike = furet("run", model, "the", "-n", 12, "--penalty-alpha", 0.6, "--top-k", 4)
+    assert unlike.code == 0 and unlike.out != plain.out
+    for wrong in (
+        ("--beams", 17),
+        ("--penalty-alpha", 2),
+        ("--length-penalty", 2),
+        ("--negative-prompt", "a"),
+        ("--early-stopping", "yes"),
+    ):
         result = furet("run", model, "the", *wrong)
         assert result.code == 2 and wrong[0][2:].replace("-", "_") in result.err
 

@@ -116,6 +116,9 @@ SamplingOptions = Annotated[
         negative_prompt=Annotated[
             _TEXT, Option("--negative-prompt", help="what the answer is guided away from; default none", metavar="TEXT")
         ],
+        penalty_alpha=Annotated[
+            _NUMBER, Option("--penalty-alpha", help="with --top-k 4: contrastive search; likeness counts so much")
+        ],
         chain=Annotated[
             _TEXT,
             Option("--chain", "--samplers", help="the order of these, with commas; `help` shows it", metavar="NAMES"),

@@ -80,12 +80,14 @@ class Backend(Protocol):
     """A model that steps; one step at a time.
 
     vocab       V, width of a row of logits; of an encoder C
+    width       C of what logits are made of; 0: unknown
     max_tokens  of one step
     max_rows    of logits of one step
     paged       whether sequences can be held in blocks
     """
 
     vocab: int
+    width: int
     max_tokens: int
     max_rows: int
     paged: bool
@@ -101,6 +103,9 @@ class Backend(Protocol):
 
     def step(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
         """Append tokens to several caches; the rows that each wants go into out, one after the other. -> [R, V]"""
+
+    def hidden(self, out: NDArray[np.float32]) -> None:
+        """What the first rows of the last step's logits were made of. -> [R, C]"""
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         """Have the encoder read the text that an answer is to; the cache then holds no other tokens."""
@@ -144,6 +149,7 @@ class NativeBackend:
         self._source_room = sizes.source
         self._kv = settings.kv
         self.vocab = self._compiled.vocab
+        self._hidden, self.width = self._compiled.hidden or (0, 0)
         shape = self._compiled.cache_shape
         self.paged = model.kind == "decoder" and bool(shape.layers) and not shape.states
         self.max_tokens = sizes.tokens
@@ -163,6 +169,9 @@ class NativeBackend:
         self._rows.read(tokens)
         places = np.arange(len(tokens), dtype=np.int32)
         self._compiled.program.step(self.pool, places, counts, places[wanted], out)
+
+    def hidden(self, out: NDArray[np.float32]) -> None:
+        self._compiled.program.read(self._hidden, out)
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         assert self._reader is not None, "only a model with an encoder reads"
@@ -252,7 +261,9 @@ class ReferenceBackend:
         self._decode = decoded(source)
         self._kv = kv
         self.vocab = model.config.width if model.kind == "encoder" else model.config.vocab
+        self.width = model.config.width
         self.max_tokens = self.max_rows = sizes.tokens
+        self._hidden: list[NDArray[np.float64]] = []
 
     def new_cache(self, capacity: int) -> Cache:
         from furet.ops.reference import Cache as ReferenceCache
@@ -269,7 +280,10 @@ class ReferenceBackend:
         from furet.ops.reference import step
 
         tokens, counts, wanted = _joined(runs)
-        out[:] = step(self._model.forward, self._decode, tokens, counts, wanted)
+        out[:] = step(self._model.forward, self._decode, tokens, counts, wanted, self._hidden)
+
+    def hidden(self, out: NDArray[np.float32]) -> None:
+        out[:] = self._hidden[0][: len(out)]
 
     def read(self, tokens: Sequence[int], cache: Any) -> None:
         from furet.ops.reference import step

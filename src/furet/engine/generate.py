@@ -86,9 +86,13 @@ class Generation:
                 return
 
     def _choose(self, logits: NDArray[np.float32]) -> Piece | None:
+        index = len(self.tokens) - len(self._task.prompt)
+        return self.take(self._task.chooser.choose(logits, self.tokens, index), logits)
+
+    def take(self, token: int, logits: NDArray[np.float32]) -> Piece | None:
+        """The answer has one more token, chosen from these logits; its piece, or None where it shows nothing."""
         task = self._task
         index = len(self.tokens) - len(task.prompt)
-        token = task.chooser.choose(logits, self.tokens, index)
         if token in task.ends:
             self.reason = "stop"
             text = self._stops.push(self._detokenizer.flush()) + self._stops.flush()

@@ -36,6 +36,8 @@ class Hand:
     source  the text that they are an answer to, for a model with an encoder
     cached  tokens that were held already when it was opened first
     done    tokens computed, in `seconds`
+    sees    what the logits of every token are made of goes to `seen`, [C] each, as long as `wholly` is true; then only
+            the last one
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Hand:
         gone: Callable[[], bool],
         source: list[int] | None = None,
         like: Hand | None = None,
+        sees: bool = False,
     ) -> None:
         self.steps: int = 0 if like is None else like.steps
         self.ended = False
@@ -55,6 +58,8 @@ class Hand:
         self.done = 0
         self.seconds = 0.0
         self.source = source
+        self.sees = self.wholly = sees
+        self.seen: list[NDArray[np.float32]] = []
         self._gone = gone
         self._like = like
         self._dropped = False
@@ -85,10 +90,12 @@ class Hand:
 
     def open(self, caches: Caches) -> bool:
         like = None if self._like is None else self._like._held
-        self._held = caches.open(self.tokens, self.source, like=like)
+        self._held = caches.open(self.tokens, self.source, like=like, fresh=self.wholly)
         if self._held is None:
             return False
         self._like = None
+        if self.wholly:
+            self.seen = []
         if not self.done:
             self.cached = self._held.length
         return True
@@ -100,18 +107,28 @@ class Hand:
 
     def prompt_share(self, tokens: int, rows: int) -> tuple[list[int], int]:
         at = self.held.length
+        if self.wholly:
+            part = self.tokens[at : at + min(tokens, rows)]
+            return part, len(part)
         return self.tokens[at : at + tokens], int(at + tokens >= len(self.tokens))
 
     def answer_share(self, guesses: int) -> list[int]:
         return self.tokens[-1:]
 
-    def advance(self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float) -> None:
+    def advance(
+        self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float, hidden: NDArray[np.float32]
+    ) -> None:
         self.steps += 1
         self.done += len(tokens)
         self.seconds += seconds
         self.held.appended(tokens)
         self.held.share()
-        if len(logits):
+        if self.wholly:
+            self.seen += list(hidden.copy())
+        elif self.sees and len(hidden):
+            self.seen = [hidden[-1].copy()]
+        if len(logits) and self.held.length == len(self.tokens):
+            self.wholly = False
             self.logits[:] = logits[-1]
             self._wanted = False
             self._ready.set()
@@ -163,16 +180,19 @@ class Hands:
         self._open: list[Hand] = []  # known to the scheduler
         draft.woken = scheduler.wake
 
-    def take(self, tokens: Sequence[int], source: list[int] | None = None) -> Hand:
+    def take(self, tokens: Sequence[int], source: list[int] | None = None, *, sees: bool = False) -> Hand:
         """A hand on these tokens.
 
         source  the text that they are an answer to, for a model with an encoder
+        sees    what the logits of each are made of
         """
-        return Hand(tokens, self._vocab, lambda: self._draft.cancelled, source)
+        return Hand(tokens, self._vocab, lambda: self._draft.cancelled, source, sees=sees)
 
     def fork(self, hand: Hand) -> Hand:
         """Another one on the same tokens: blocks are shared, but for the last one, which is copied."""
-        return Hand(hand.tokens, self._vocab, lambda: self._draft.cancelled, hand.source, like=hand)
+        fork = Hand(hand.tokens, self._vocab, lambda: self._draft.cancelled, hand.source, like=hand)
+        fork.sees = hand.sees
+        return fork
 
     def compute(self, hands: Sequence[Hand]) -> bool:
         """Have the logits that follow the tokens of each; False when the reader wants no more.

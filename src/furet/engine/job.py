@@ -41,6 +41,8 @@ class End(NamedTuple):
 class Job:
     """One answer; see `furet.engine.work.Work`."""
 
+    sees = False
+
     def __init__(self, task: Task, detokenizer: Detokenizer, draft: Draft) -> None:
         self.steps = 0
         self.ended = False
@@ -104,7 +106,9 @@ class Job:
         most = 0 if self.held.cache.recurrent else min(guesses, self.held.room - 1)  # a state cannot be taken back
         return [self._generation.tokens[-1], *self._generation.guess(most)]
 
-    def advance(self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float) -> None:
+    def advance(
+        self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float, hidden: NDArray[np.float32]
+    ) -> None:
         self.steps += 1
         self.held.appended(tokens)
         first = self._in_prompt

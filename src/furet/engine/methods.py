@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from furet.engine.request import Request
 
 MOST_BEAMS = 16
+MOST_CANDIDATES = 16  # of contrastive search
 MOST_NEGATIVE = 1 << 20  # characters
 
 
@@ -27,7 +29,9 @@ def check_method(request: Request) -> None:
         raise BadRequest(f"negative_prompt: got {negative!r:.60}, wanted a text of 1 to {MOST_NEGATIVE} characters")
     if negative is not None and request.guidance == 1:
         raise BadRequest("negative_prompt: has no meaning without guidance", "give `guidance`, such as 1.5")
+    number("penalty_alpha", request.penalty_alpha, 0, 1)
     _check_beams(request)
+    _check_contrastive(request)
 
 
 def _check_beams(request: Request) -> None:
@@ -36,15 +40,27 @@ def _check_beams(request: Request) -> None:
             _require_default(request, name, "has no meaning without beams")
         return
     _require_no_draws(request, "beams")
-    _require_default(request, "guidance", "has no meaning with beams")
+    for name in ("guidance", "penalty_alpha"):
+        _require_default(request, name, "has no meaning with beams")
     if request.form is not None:
         raise BadRequest(f"{request.form[0]}: a beam search cannot keep a form", "leave out one of the two")
 
 
-def _require_no_draws(request: Request, method: str) -> None:
+def _check_contrastive(request: Request) -> None:
+    if not request.penalty_alpha:
+        return
+    _require_no_draws(request, "penalty_alpha", but=("top_k",))
+    _require_default(request, "guidance", "has no meaning with penalty_alpha")
+    if not 2 <= request.top_k <= MOST_CANDIDATES:
+        raise BadRequest(f"top_k: got {request.top_k}, wanted 2 to {MOST_CANDIDATES} with penalty_alpha", "4 is usual")
+    if request.form is not None:
+        raise BadRequest(f"{request.form[0]}: a contrastive search cannot keep a form", "leave out one of the two")
+
+
+def _require_no_draws(request: Request, method: str, but: Collection[str] = ()) -> None:
     """Neither a draw nor anything that changes logits before one; temperature 0 says nothing new."""
     for field in fields(Sampling):
-        usual = field.name == "seed" or (field.name == "temperature" and request.temperature == 0)
+        usual = field.name in ("seed", *but) or (field.name == "temperature" and request.temperature == 0)
         if not usual:
             _require_default(request, field.name, f"has no meaning with {method}, which draws nothing")
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from furet.engine.answer import Completion, Piece
 from furet.engine.beams import searched
+from furet.engine.contrast import contrasted
 from furet.engine.drafting import Drafter, Drafts
 from furet.engine.generate import Progress, Task
 from furet.engine.guidance import guided
@@ -75,6 +76,7 @@ class Model:
         self.threads = loaded.threads
         self.tokenizer: Tokenizer = loaded.tokenizer
         self.vocab = loaded.backend.vocab
+        self._shows_hidden = loaded.backend.width > 0
         self._caches = (PagedCaches if loaded.backend.paged else WholeCaches)(
             loaded.backend, self.context, self.memory.sequences
         )
@@ -180,6 +182,11 @@ class Model:
         room = self._require_room(len(begins))
         negative = self._negative(begins, request)
         room = min(room, self._require_room(len(negative)))
+        if request.penalty_alpha:
+            self._require_kind("decoder")
+            if not self._shows_hidden:
+                raise BadRequest("penalty_alpha: this model does not show what its logits are made of")
+            room = self._require_room(len(begins) + 1)  # the last token is computed as well
         self.check()
         for token in request.logit_bias:
             if token >= self.vocab:
@@ -272,6 +279,8 @@ class Model:
         hands = partial(Hands, self._scheduler, draft, self.vocab, task.progress)
         if task.request.beams > 1:
             return searched(hands(), task, new_detokenizer, draft)
+        if task.request.penalty_alpha:
+            return contrasted(hands(), task, new_detokenizer(), draft)
         if negative:
             return guided(hands(), task, negative, new_detokenizer(), draft)
         return pieces(self._scheduler, Job(task, new_detokenizer(), draft), task, draft)

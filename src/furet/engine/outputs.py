@@ -22,7 +22,7 @@ class Outputs:
     whole   an encoder reads all of it in one step
     """
 
-    answering = resting = False
+    answering = resting = sees = False
     tokens = ()
 
     def __init__(
@@ -68,7 +68,9 @@ class Outputs:
     def answer_share(self, guesses: int) -> list[int]:
         raise AssertionError("it has no answer")
 
-    def advance(self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float) -> None:
+    def advance(
+        self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float, hidden: NDArray[np.float32]
+    ) -> None:
         self.steps += 1
         if not self._whole:
             self.held.appended(tokens)

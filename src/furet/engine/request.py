@@ -61,6 +61,7 @@ class Options(TypedDict, total=False):
     early_stopping: bool | Literal["never"]
     guidance: float
     negative_prompt: str | None
+    penalty_alpha: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Request(Sampling):
                 better at its present length; "never": when it cannot become better at any length
     guidance    how much more what the prompt adds counts; 1: no more than it does
     negative_prompt  what the answer is guided away from; None: the last token of the prompt alone
+    penalty_alpha  contrastive search: how much likeness to earlier tokens counts, against probability; 0: none
     raises      BadRequest naming the field
     """
 
@@ -99,6 +101,7 @@ class Request(Sampling):
     early_stopping: bool | Literal["never"] = False
     guidance: float = 1.0
     negative_prompt: str | None = None
+    penalty_alpha: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -58,6 +58,7 @@ class Scheduler:
         self._check = check
         self._check_logits = check_logits
         self._out = np.empty((backend.max_rows, backend.vocab), dtype=np.float32)
+        self._hidden = np.empty((backend.max_rows, backend.width), dtype=np.float32)
         self._changed = Condition()
         self._thread: Thread | None = None
         self._news = False  # something may have changed since the last look
@@ -209,12 +210,15 @@ class Scheduler:
         began = perf_counter()
         self._backend.step([Run(share.tokens, share.work.held.cache, share.rows) for share in shares], out)
         seconds = perf_counter() - began
+        hidden = self._hidden[: len(out)]
+        if any(share.work.sees for share in shares):
+            self._backend.hidden(hidden)
         at = 0
         for work, tokens, rows in shares:
             try:
                 if rows:
                     self._check_logits(out[at : at + rows])
-                work.advance(tokens, out[at : at + rows], seconds)
+                work.advance(tokens, out[at : at + rows], seconds, hidden[at : at + rows])
             except Exception as error:
                 work.fail(error)
             at += rows

@@ -16,10 +16,12 @@ class Work(Protocol):
 
     steps       in which it had a share
     ended       nothing is to be computed for it any more
+    sees        wants to see what its logits are made of
     """
 
     steps: int
     ended: bool
+    sees: bool
 
     @property
     def tokens(self) -> Sequence[int]:
@@ -57,8 +59,13 @@ class Work(Protocol):
     def answer_share(self, guesses: int) -> list[int]:
         """The last token, and at most so many guesses of what follows."""
 
-    def advance(self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float) -> None:
-        """A step of so many seconds has computed these tokens and the rows that they wanted. [R, V]"""
+    def advance(
+        self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float, hidden: NDArray[np.float32]
+    ) -> None:
+        """A step of so many seconds has computed these tokens and the rows that they wanted. [R, V]
+
+        hidden  what these rows were made of, if it is wanted. [R, C]
+        """
 
     def cancel(self) -> None:
         """It ends here."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from furet.ops.instructions import Rotate
+from furet.ops.passes import hidden_of
 from furet.ops.values import Instruction, Kind, Value
 
 ALIGNMENT = 64
@@ -29,6 +30,8 @@ def lay_out(code: Sequence[Instruction], row_bytes: RowBytes, max_tokens: int, m
     """Place the values of a program for steps of up to `max_tokens` tokens and `max_rows` rows of logits."""
     rows = {"tokens": max_tokens, "rows": max_rows}
     last = {value: i for i, step in enumerate(code) for value in (*step.reads, *step.writes)}
+    if (kept := hidden_of(list(code))) is not None:
+        last[kept] = len(code)  # for `Program.read` after the step
     offsets: dict[Value, int] = {}
     live: dict[Value, tuple[int, int]] = {}  # value -> its place, from start to end
     total = 0

@@ -22,7 +22,7 @@ from furet.ops.cached import CacheType
 from furet.ops.emit import Handles, emit
 from furet.ops.instructions import Rotate
 from furet.ops.key_bias import kept_out, key_biases
-from furet.ops.passes import is_quantised, lower
+from furet.ops.passes import hidden_of, is_quantised, lower
 from furet.ops.rope import Rope
 from furet.ops.trace import trace
 from furet.ops.values import Instruction, Kind, Rows, Value
@@ -36,6 +36,7 @@ class Compiled:
     """A program with what its caller must allocate for it.
 
     vocab           width of a row of logits
+    hidden          the buffer of what logits are made of, and its width; None: no such rows
     cache_shape     what `_core.Cache` of one sequence must hold
     looked_up       names of the tensors of which a step reads single rows
     code            the instructions, for people and tests
@@ -48,6 +49,7 @@ class Compiled:
     max_tokens: int
     max_rows: int
     arena_bytes: int
+    hidden: tuple[int, int] | None
     code: Sequence[Instruction]
 
     def new_cache(self, capacity: int, memory_capacity: int = 0, kv: CacheType = "f16") -> _core.Cache:
@@ -109,8 +111,10 @@ def compile(
         emit(program, step, handles)
     (logits,) = code[-1].writes
     shape = cache_shape(code)
+    kept = hidden_of(code)
+    hidden = None if kept is None else (handles.buffers[kept], kept.width)
     return Compiled(
-        program, logits.width, shape, frozenset(looked_up), max_tokens, max_rows, layout.bytes, code
+        program, logits.width, shape, frozenset(looked_up), max_tokens, max_rows, layout.bytes, hidden, code
     )
 
 

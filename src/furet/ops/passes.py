@@ -134,8 +134,8 @@ def quantise_inputs(code: Code) -> Code:
 
 def quantise_at_the_source(code: Code) -> Code:
     """What computes value by value, a norm or attention writes q8 itself if a quantisation alone reads it."""
-    uses = _uses(code)
-    readers = {step.x: step for step in code if isinstance(step, Quantise) and uses[step.x] == 1}
+    uses, kept = _uses(code), hidden_of(code)
+    readers = {step.x: step for step in code if isinstance(step, Quantise) and uses[step.x] == 1 and step.x is not kept}
     done: Code = []
     gone = set()
     for step in code:
@@ -187,6 +187,14 @@ NATIVE: tuple[Callable[[Code], Code], ...] = (
     join_linears,
     gate_linears,
 )
+
+
+def hidden_of(code: Code) -> Value | None:
+    """What the logits are made of: the floats that go into the last linear of a program, [R, C]; they are kept."""
+    floats = {step.out: step.x for step in code if isinstance(step, Quantise)}
+    heads = [step for step in code if isinstance(step, Linear)]
+    found = floats.get(heads[-1].x, heads[-1].x) if heads else None
+    return found if found is not None and found.rows == "rows" and found.kind == "f32" and found.each == 1 else None
 
 
 def is_quantised(weight: Tensor) -> bool:

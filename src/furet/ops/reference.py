@@ -85,11 +85,13 @@ def step(
     tokens: ArrayLike,
     runs: Sequence[tuple[Cache, int]],
     rows: ArrayLike | None = None,
+    hidden: list[Floats] | None = None,
 ) -> Floats:
     """Run a forward over one flat list of tokens.
 
     tokens  [T]; they belong to the sequences of `runs` in order: (cache, how many tokens)
     rows    [R] which tokens' logits are wanted; all when None
+    hidden  gets what went into the last linear, of which the logits are made. [R, C]
     returns [R, V]
     """
     ids = np.asarray(tokens, dtype=np.int64)
@@ -100,6 +102,8 @@ def step(
         sequence.pending = {}
     ops = Reference(decode, ids, runs, wanted)
     logits = forward(ops)
+    if hidden is not None:
+        hidden[:] = [ops.hidden]
     for sequence, count in runs:
         sequence.length += 0 if ops.encodes else count
         sequence.states |= sequence.pending
@@ -117,6 +121,7 @@ class Reference:
         wanted: NDArray[np.int64],
     ) -> None:
         self._stored = decode
+        self.hidden: Floats = np.empty((0, 0))
         self.tokens = tokens
         self.runs = runs
         self.wanted = wanted
@@ -151,6 +156,7 @@ class Reference:
         return np.asarray(parts / np.maximum(size, eps)).reshape(x.shape)
 
     def linear(self, x: Floats, weight: Tensor, bias: Tensor | None = None) -> Floats:
+        self.hidden = x  # the last one's counts
         y: Floats = x @ self._stored(weight).T.astype(np.float64)
         return y if bias is None else y + self._stored(bias)
 
