@@ -147,7 +147,7 @@ def test_the_core_gives_no_other_bytes(load):
     compiled = load()._scheduler._backend._compiled
     buffer, width = compiled.hidden
     for number, shape in ((-1, (1, width)), (10_000, (1, width)), (buffer, (1, width + 1)), (buffer, (17, width))):
-        with pytest.raises(ValueError, match="buffer|read"):
+        with pytest.raises(ValueError, match=r"buffer|read"):
             compiled.program.read(number, np.empty(shape, np.float32))
     with pytest.raises(ValueError, match="floats for rows"):  # the embedding's, of tokens
         compiled.program.read(0, np.empty((1, 64), np.float32))
