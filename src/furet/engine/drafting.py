@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from furet.engine.held import Held
     from furet.text.tokenizer import Tokenizer
 
-READ = 64  # tokens that it reads of an answer's beginning before one step
+READ = 64  # tokens that it reads before one step, of a beginning or of what came without its guesses
+AT_ONCE = 8  # tokens that it reads where it goes on to guess: what a step of its model may have verified
 MOST_UNSHARED = 1024  # tokens at the end of the longer vocabulary: what pads it to a round size
 
 
@@ -60,12 +61,12 @@ class Drafts:
         if held is None:
             return []
         behind = tokens[held.length :]
-        if len(behind) > READ:
-            self._step(held, behind[:READ], 0)
-            self._settle(held, tokens)
+        if len(behind) > AT_ONCE:  # a step of its own, so that the time of guesses is that of guesses
+            self._step(held, behind[:-1][:READ], 0)
+            self._settle(held)
             return []
         guessed = [self._step(held, behind, 1)]
-        self._settle(held, tokens)
+        self._settle(held)
         while len(guessed) < count:
             guessed.append(self._step(held, guessed[-1:], 1))
         self._last = len(tokens), guessed
@@ -110,7 +111,7 @@ class Drafts:
             self._fed += part
         return int(out[0, : self._drafter.vocab].argmax()) if rows else -1
 
-    def _settle(self, held: Held, tokens: list[int]) -> None:
+    def _settle(self, held: Held) -> None:
         """All that was read so far is of the answer."""
         self._sure = len(self._fed)
         held.share()
