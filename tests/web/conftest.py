@@ -70,7 +70,7 @@ def visit(browser: Browser, start: Callable[..., Server]) -> Iterator[Callable[.
         context = browser.new_context(**options)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
-        page.set_default_timeout(6000)
+        page.set_default_timeout(20000)  # a busy machine
         watched = Watched(page, server)
         seen.append(watched)
 
