@@ -103,6 +103,20 @@ def test_a_state_begins_again_when_the_prompt_is_another(tmp_path: Path, name: s
     assert answers[0] != answers[1]
 
 
+@pytest.mark.parametrize("name", ["mamba", "rwkv4"])
+def test_a_state_goes_on_after_an_answer_that_ended_by_itself(tmp_path: Path, name: str) -> None:
+    with load(name, tmp_path, "native", context=128) as model:
+        prompt = list(range(20))
+        tokens = model.generate(prompt, max_tokens=6, temperature=0, ignore_eos=True).tokens
+        last = next(n for n in range(1, 6) if tokens[n] not in tokens[:n])
+        model.tokenizer.stop_ids = frozenset([tokens[last]])
+        answer = model.generate([1, *prompt], max_tokens=6, temperature=0)
+        turn = [1, *prompt, *answer.tokens, 5, 6]
+        assert answer.finish_reason == "stop" or len(answer.tokens) == 6
+        held = model.generate(turn, max_tokens=2, temperature=0, ignore_eos=True).timings.cached_tokens
+        assert held >= len(turn) - 3
+
+
 @pytest.mark.parametrize("name", ["mamba", "rwkv4", "t5"])
 def test_guessing_ahead_leaves_states_alone_and_answers_as_they_are(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

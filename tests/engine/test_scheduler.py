@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tiny
 from tiny_prompt import PROMPT
 
 from furet.engine import scheduler as scheduling
 from furet.engine.backend import NativeBackend
-from furet.errors import BadRequest, Busy
+from furet.errors import BadRequest, Busy, ModelFileError
 
 ALONE = {"temperature": 1.0, "ignore_eos": True}
 
@@ -190,3 +191,46 @@ def test_the_thread_ends_when_nothing_is_left(load):
         time.sleep(0.05)
     assert not any(thread.name == "furet steps" for thread in threading.enumerate())
     assert model.generate(PROMPT, max_tokens=2, ignore_eos=True).tokens
+
+
+def test_logits_that_are_no_numbers_leave_the_cache_as_it_was(load, tmp_path):
+    """One token of the vocabulary is damaged; requests without it go on as ever."""
+    source = tiny.model(tokenizer=True)
+    embedding = source.blocks["token_embd.weight"]
+    row = len(embedding) // 261
+    embedding[7 * row : 7 * row + 4] = [0, 0, 0xC0, 0x7F]
+    model = load(tiny.write(tmp_path / "nan.gguf", source), sequences=2)
+    options = {"max_tokens": 20, "temperature": 0, "ignore_eos": True, "logit_bias": {7: -100}}
+    long = [9, *PROMPT * 10]
+    for _ in range(3):
+        with pytest.raises(ModelFileError, match="not finite"):
+            model.generate([9, *PROMPT * 5, *[7] * 70], max_tokens=1)
+        answers = [answer.tokens for answer in together(model, [long, long[:-1], PROMPT], **options)]
+    assert len({len(tokens) for tokens in answers}) == 1 and idle(model)
+
+
+def test_a_thread_that_cannot_begin_costs_one_request(load, monkeypatch):
+    model = load()
+    with monkeypatch.context() as patch, pytest.raises(Busy, match="no more threads"):
+        patch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("can't start")))
+        model.generate(PROMPT, max_tokens=2)
+    assert model.generate(PROMPT, max_tokens=2).tokens
+
+
+def test_more_answers_than_rows_keep_no_prompt_out(load):
+    """Sixteen rows of logits, eighteen answers: the last to come has its turn as well."""
+    model = load(sequences=8)
+    options = {"max_tokens": 60, "temperature": 0, "ignore_eos": True, "speculate": False}
+    streams = [model.stream([n, *PROMPT], **options) for n in range(18)]
+    firsts: list[float] = []
+    ends: list[float] = []
+
+    def read(stream) -> None:
+        next(stream)
+        firsts.append(time.monotonic())
+        list(stream)
+        ends.append(time.monotonic())
+
+    with ThreadPoolExecutor(18) as threads:
+        list(threads.map(read, streams))
+    assert max(firsts) < min(ends)

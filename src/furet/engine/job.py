@@ -53,6 +53,7 @@ class Job:
         self._draft = draft
         self._held: Held | None = None
         self._reading = False
+        self._timings_begun = False  # what is held when it comes again was computed for it
 
     @property
     def tokens(self) -> Sequence[int]:
@@ -84,7 +85,8 @@ class Job:
         if self._held is None:
             return False
         self._reading = True
-        if self._in_prompt:
+        if self._in_prompt and not self._timings_begun:
+            self._timings_begun = True
             read = len(self._task.source or ())
             self.timings = replace(self.timings, prefill_tokens=read, cached_tokens=self._held.length)
         return True
@@ -118,12 +120,17 @@ class Job:
                 self.outbox.put(Read(self.held.length, self.held.length))
             self._choose(logits, tokens, first)
             if not self._reading:
+                self._take_back(len(tokens) - 1)
                 self._generation.guesses.took(seconds)
             self._reading = False
-            self.held.truncate(min(self.held.length, len(self._generation.tokens) - 1))  # less what was guessed wrongly
         self.held.share()
         if self._generation.reason is not None:
             self._end(End(self._generation.reason, self._generation.stop))
+
+    def _take_back(self, guessed: int) -> None:
+        """Forget what was guessed wrongly."""
+        if wrong := guessed - self._generation.guesses.right:
+            self.held.truncate(self.held.length - wrong)
 
     def cancel(self) -> None:
         self._end(End("cancelled"))
@@ -158,9 +165,11 @@ class Job:
 
 def pieces(scheduler: Scheduler, job: Job, task: Task, draft: Draft) -> Generator[Piece, None, None]:
     """The pieces of an answer as they are made; what else there is to know about it goes into the draft."""
-    draft.woken = scheduler.wake
     try:
         scheduler.submit(job)
+        draft.woken = scheduler.wake
+        if draft.cancelled:
+            scheduler.wake()
         while True:
             item = job.outbox.get()
             if job.outbox.qsize() == RESUME:

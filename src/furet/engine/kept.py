@@ -93,6 +93,7 @@ def recall(scheduler: Scheduler, caches: PagedCaches, model: str, path: Path) ->
     0 for a file that is damaged, or of another model.
     """
     nodes: list[Node] = []
+    known = 0
     try:
         with path.open("rb") as file:
             header = _header(file)
@@ -107,7 +108,8 @@ def recall(scheduler: Scheduler, caches: PagedCaches, model: str, path: Path) ->
                 if node is None:
                     break
                 nodes.append(node)
-        return sum(len(node.tokens) for node in nodes)
+                known += len(part)
+        return known
     except OSError:
         return 0
     finally:

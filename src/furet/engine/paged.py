@@ -152,8 +152,13 @@ class Paged:
         self.cache.truncate(length)
         del self._tokens[length:]
 
+    @property
+    def _certain(self) -> int:
+        """Tokens held that it was told of; a step that failed may have left more."""
+        return min(self.length, len(self._tokens))
+
     def share(self) -> None:
-        while BLOCK * (self._shared + 1) <= self.length:
+        while BLOCK * (self._shared + 1) <= self._certain:
             at = BLOCK * self._shared
             self._descend(tuple(self._tokens[at : at + BLOCK]))
 
@@ -163,8 +168,8 @@ class Paged:
         self._ended = True
         self.share()
         at = BLOCK * self._shared
-        if self.length > at:
-            self._descend(tuple(self._tokens[at : self.length]))
+        if self._certain > at:
+            self._descend(tuple(self._tokens[at : self._certain]))
         for block in self._blocks[self._shared :]:
             self._prefixes.give_back(block)
         self._prefixes.release(self._node)

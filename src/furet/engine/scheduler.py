@@ -77,18 +77,24 @@ class Scheduler:
         first   it is a part of one that runs, and comes before all that wait
         """
         with self._changed:
-            if len(self._waiting) >= MOST_WAITING:
+            if not first and len(self._waiting) >= MOST_WAITING:
                 raise Busy(f"{MOST_WAITING} requests are waiting", "ask again later")
             self._waiting.insert(0 if first else len(self._waiting), work)
-        self.wake()
+        try:
+            self.wake()
+        except RuntimeError:
+            with self._changed:
+                self._waiting.remove(work)
+            raise Busy("the system gives no more threads", "ask again later") from None
 
     def wake(self) -> None:
         """A request was cancelled, or its reader has caught up."""
         with self._changed:
             self._news = True
             if self._thread is None:
-                self._thread = Thread(target=self._work, name="furet steps", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._work, name="furet steps", daemon=True)
+                thread.start()  # which may fail; it waits for the lock
+                self._thread = thread
             self._changed.notify()
 
     def call(self, function: Callable[[], T]) -> T:
@@ -140,6 +146,7 @@ class Scheduler:
     def _answers(self) -> list[Share]:
         """A token of every answer, or by turns where a step has not so many rows."""
         rows = min(self._backend.max_rows, self._backend.max_tokens)
+        rows -= int(rows > 1 and self._somebody_reads())  # whom answers must not keep out for ever
         wanting = sorted((work for work in self._running if work.answering), key=lambda work: work.steps)[:rows]
         guesses = min(FEW, rows) // len(wanting) - 1 if wanting else 0
         shares: list[Share] = []
@@ -150,6 +157,12 @@ class Scheduler:
             if self._reserve(work, len(tokens), shares):
                 shares.append(Share(work, tokens, len(tokens)))
         return shares
+
+    def _somebody_reads(self) -> bool:
+        """Whether there is a prompt to be read."""
+        with self._changed:
+            waiting = any(not work.resting for work in self._waiting)
+        return waiting or any(work.reading for work in self._running)
 
     def _prompts(self, beside: list[Share]) -> list[Share]:
         """Tokens of the oldest prompts, as many as are left to them."""
@@ -223,16 +236,16 @@ class Scheduler:
                 work.fail(error)
             at += rows
             if work.ended:
-                work.close()
+                self._close(work)
                 self._running.remove(work)
 
     def _drop_cancelled(self) -> None:
         with self._changed:
-            gone = [work for work in self._waiting if work.cancelled]
-            self._waiting = [work for work in self._waiting if not work.cancelled]
+            gone = [work for work in self._waiting if work.cancelled]  # any thread may cancel while this looks
+            self._waiting = [work for work in self._waiting if work not in gone]
         gone += [work for work in self._running if work.cancelled]
         for work in gone:
-            work.close()
+            self._close(work)
             work.cancel()
         self._running = [work for work in self._running if not work.ended]
 
@@ -243,7 +256,14 @@ class Scheduler:
             self._waiting = []
         self._running = []
         for work in everyone:
+            self._close(work)
+            work.fail(error)
+
+    def _close(self, work: Work) -> None:
+        """Have it let go of its place; whatever comes of that, its reader is told."""
+        try:
             work.close()
+        except Exception as error:
             work.fail(error)
 
 

@@ -40,13 +40,13 @@ class Whole:
 
     def begin(self, tokens: Sequence[int], source: Sequence[int] | None, fresh: bool) -> None:
         """Forget what a new request does not begin with; an encoder reads what it is to answer."""
-        self.busy = True
         if source is not None and self._source != list(source):
             self._source = None
             self._backend.read(source, self.cache)
             self._source = list(source)
         # The last token is always computed: its logits were not kept.
         self.truncate(0 if fresh else min(self.common(tokens), len(tokens) - 1))
+        self.busy = True
 
     def reserve(self, count: int) -> bool:
         return count <= self.room
