@@ -68,6 +68,31 @@ def test_what_was_kept_goes_with_the_chat(load, data):
         assert not list((data / "kept").iterdir())
 
 
+def test_a_chat_that_is_deleted_before_it_is_kept_leaves_nothing(load, data):
+    model = load()
+    prompt = model.tokens(LONG)[:200]
+    model.generate(prompt, **SHORT)
+    assert kept.put_away(model, "one", prompt, expected=True) == 0
+    kept.expect("one")
+    assert kept.put_away(model, "one", prompt, expected=True) > 100
+    (data / "kept" / ".one.kv.99").write_text("of a process that died")
+    kept.forget("one")
+    assert kept.put_away(model, "one", prompt, expected=True) == 0 and not list((data / "kept").iterdir())
+
+
+def test_what_a_dead_process_left_goes(load, data, monkeypatch):
+    model = load()
+    prompt = model.tokens(LONG)[:200]
+    model.generate(prompt, **SHORT)
+    (data / "kept").mkdir(parents=True)
+    (data / "kept" / ".two.kv.99").write_text("of a process that died")
+    kept.put_away(model, "one", prompt)
+    assert len(list((data / "kept").iterdir())) == 2
+    monkeypatch.setattr(kept, "STALE", -1.0)
+    kept.put_away(model, "one", prompt)
+    assert [path.name for path in (data / "kept").iterdir()] == ["one.kv"]
+
+
 @pytest.mark.parametrize("id", ["", ".", "../../etc/passwd", "a/b", "a" * 65, "a\0", "ä"])
 def test_an_id_that_is_none_names_no_file(load, data, id):
     model = load()

@@ -7,7 +7,9 @@ they are made for conversations that are in the store, and go with them.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 4 << 30  # of all files; FEWEST of them stay all the same
 FEWEST = 1
+STALE = 600.0  # seconds; no file takes so long to write
 LEAST_TOKENS = 256  # what is read again as fast as a file is
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -42,8 +45,19 @@ def take_up(model: Model, chat: str) -> int:
     return known
 
 
-def put_away(model: Model, chat: str, tokens: Sequence[int]) -> int:
+def expect(chat: str) -> None:
+    """Make an empty file for what `put_away` is to keep; a conversation that is deleted before takes it along."""
+    path = _path(chat)
+    if path is not None:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
+
+
+def put_away(model: Model, chat: str, tokens: Sequence[int], *, expected: bool = False) -> int:
     """Keep what the model knows of a conversation of these tokens; returns of how many.
+
+    expected    only where there is a file, be it an empty one: in another process the conversation may be deleted
 
     0 where that is not worth a file. A disk that is full, or a folder that cannot be written, keeps nothing.
     """
@@ -52,7 +66,11 @@ def put_away(model: Model, chat: str, tokens: Sequence[int]) -> int:
         return 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        known = model.keep(tokens, path)
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        known = model.keep(tokens, aside) if path.exists() or not expected else 0
+        if known and (path.exists() or not expected):
+            aside.replace(path)
+        aside.unlink(missing_ok=True)
         _make_room(path.parent)
         return known
     except OSError:
@@ -64,7 +82,9 @@ def forget(chat: str) -> None:
     path = _path(chat)
     if path is not None:
         with suppress(OSError):
-            path.unlink()
+            path.unlink(missing_ok=True)
+            for aside in path.parent.glob(f".{path.name}.*"):
+                aside.unlink(missing_ok=True)
 
 
 def _path(chat: str) -> Path | None:
@@ -72,7 +92,10 @@ def _path(chat: str) -> Path | None:
 
 
 def _make_room(where: Path) -> None:
-    """Remove the files that were not used for longest, until the rest is small enough."""
+    """Remove the files that were not used for longest, until the rest is small enough, and what a dead process left."""
+    for aside in where.glob(".*.kv.*"):
+        if time.time() - aside.stat().st_mtime > STALE:
+            aside.unlink(missing_ok=True)
     found = sorted(((path.stat(), path) for path in where.glob("*.kv")), key=lambda each: -each[0].st_mtime_ns)
     total = 0
     for place, (stat, path) in enumerate(found):

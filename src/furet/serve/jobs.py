@@ -100,5 +100,8 @@ class Result:
     value: Any
 
 
+QUICK = (Tokenize, Detokenize, CountTokens, Describe)
+"""Jobs that take no step of the model. They never wait for answers, some of which wait for them."""
+
 Job = AnswerChat | Continue | Embed | Tokenize | Detokenize | CountTokens | Describe
 Reply = Event | Result

@@ -38,7 +38,7 @@ def ended(model: Model, chat: str, tokens: Sequence[int]) -> None:
     def write() -> None:
         with _changes:
             _waiting.pop(chat, None)
-        put_away(model, chat, tokens)
+        put_away(model, chat, tokens, expected=True)
 
     timer = Timer(REST, write)
     timer.daemon = True

@@ -76,9 +76,10 @@ class _Loaded:
         self._restarts += sum(self._pids.get(key) not in (None, 0, pid) for key, pid in now.items())
         self._pids = now
         restarts.add_metric([], self._restarts)
-        for model in loaded:
-            memory.add_metric([model.name], model.bytes)
-            pinned.add_metric([model.name], float(model.pinned))
+        for name in dict.fromkeys(model.name for model in loaded):  # one may come while it goes
+            same = [model for model in loaded if model.name == name]
+            memory.add_metric([name], sum(model.bytes for model in same))
+            pinned.add_metric([name], float(any(model.pinned for model in same)))
         yield memory
         yield pinned
         yield restarts

@@ -164,6 +164,8 @@ class Models:
         try:
             where = (await self._find(ref)).path
         except FuretError:
+            if self._offline:
+                raise
             where = names.to_fetch(ref)
         found = await asyncio.to_thread(self._tenants.plan, where, context)
         return {

@@ -10,7 +10,7 @@ from time import monotonic
 
 from furet.errors import Busy, FuretError, WorkerDied
 from furet.serve import process, wire
-from furet.serve.jobs import Job, Reply
+from furet.serve.jobs import QUICK, Job, Reply
 
 STEADY = 30.0  # seconds of life after which a death is the first again
 FIRST_PAUSE = 1.0  # seconds before a second start in a row, doubled for each after it
@@ -37,6 +37,7 @@ class Worker:
         self.failed: FuretError | None = None
         self._most_waiting = most_waiting
         self._slots = asyncio.Semaphore(load.slots)
+        self._quick = asyncio.Semaphore(wire.QUICK_SLOTS)
         self._process: process.Process | None = None
         self._ready = asyncio.Event()  # there is a process to ask, or none will come
         self._next_start = 0.0
@@ -67,20 +68,21 @@ class Worker:
         raises  FuretErrors of the job; Busy when too many wait; WorkerDied when the process dies meanwhile, or dies
                 again and again
         """
-        if self._slots.locked() and self.waiting >= self._most_waiting:
+        slots = self._quick if isinstance(job, QUICK) else self._slots
+        if slots.locked() and self.waiting >= self._most_waiting:
             says = f"{self.name}: {self.running} requests are running and {self.waiting} are waiting"
             raise Busy(says, "ask again later")
         self.waiting += 1
         try:
-            await self._slots.acquire()
+            await slots.acquire()
         finally:
             self.waiting -= 1
         try:
             alive = await self._alive()
         except BaseException:
-            self._slots.release()
+            slots.release()
             raise
-        async with aclosing(alive.run(job, self._slots.release)) as replies:
+        async with aclosing(alive.run(job, slots.release)) as replies:
             async for reply in replies:
                 yield reply
 

@@ -23,6 +23,7 @@ from furet.ops.cached import CacheType
 from furet.serve.jobs import Job, Reply
 
 MAX_FRAME = 64 << 20  # bytes: twice the largest request that the server reads
+QUICK_SLOTS = 8
 WINDOW = 64  # replies of one job that may be on their way to a reader who has not taken them
 HEADER = 4  # bytes
 
@@ -35,7 +36,7 @@ class Malformed(Exception):
 class Load:
     """The first message: which model, and how; the fields are those of `furet.load`.
 
-    slots   jobs that may run at once
+    slots   jobs that may run at once, besides QUICK_SLOTS that take no step of the model
     """
 
     path: str

@@ -83,7 +83,7 @@ class Jobs:
 
     def __init__(self, model: Model, slots: int, send: Callable[[bytes], None]) -> None:
         self._model = model
-        self._slots = slots
+        self._slots = slots + wire.QUICK_SLOTS
         self._send = send
         self._changes = Lock()
         self._windows: dict[int, Window] = {}

@@ -66,6 +66,7 @@ def test_what_is_no_route_wants_the_token_as_well(client: Client) -> None:
         {"authorization": f"bearer {TOKEN}"},
         {"x-api-key": TOKEN},
         {"cookie": f"furet_8080={cookie_value(TOKEN)}"},
+        {"cookie": f'a={{"x": 1}}; b; furet_8080={cookie_value(TOKEN)}; c="'},
     ],
 )
 def test_the_token_is_shown_in_three_ways(client: Client, headers: dict[str, str]) -> None:

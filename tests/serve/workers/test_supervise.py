@@ -6,16 +6,18 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 from asking import ENDLESS, PROMPTS, Run, greedy, lives, told, until
 
 from furet.errors import Busy, DoesNotFit, FuretError, WorkerDied
 from furet.serve import process, supervise, wire
+from furet.serve.jobs import Detokenize
 from furet.serve.supervise import Worker
 
 Start = Callable[[wire.Load, str], "asyncio.Future[process.Process]"]
@@ -25,6 +27,26 @@ WAIT = 20.0  # seconds; on a machine that has nothing else to do it is one
 
 def a_worker(path: Path, **options: int) -> Worker:
     return Worker(wire.Load(str(path), threads=1, slots=options.pop("slots", 4)), path.stem, **options)
+
+
+def test_what_takes_no_step_does_not_wait_for_answers(run: Run, worker: Worker) -> None:
+    """Answers with log-probabilities ask for the texts of tokens while they hold their slots."""
+
+    async def asked() -> list[Any]:
+        streams = [worker.run(ENDLESS) for _ in range(worker.load.slots)]
+        try:
+            for stream in streams:
+                await anext(stream)
+            return await asyncio.wait_for(told_result(worker.run(Detokenize([40, 41]))), WAIT)
+        finally:
+            for stream in streams:
+                await stream.aclose()
+
+    assert len(run(asked())) == 1
+
+
+async def told_result(replies: AsyncGenerator[Any, None]) -> list[Any]:
+    return [reply async for reply in replies]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])

@@ -227,7 +227,9 @@ class Store:
     def remove(self, message: str) -> Conversation:
         """Delete a message and all that follows it."""
         with self._database.writing() as db:
-            return messages.remove(db, message)
+            left = messages.remove(db, message)
+        forget(left.chat.id)
+        return left
 
     # Search
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from furet.errors import BadRequest
+from furet.errors import BadRequest, NotFound
 from furet.serve.jobs import AnswerChat, Continue, Embed, Job
 from furet.serve.ollama import bodies, keep, options, replies, turns
 from furet.serve.ollama.finding import find
@@ -123,7 +123,8 @@ async def _lines(
             async for line in lines:
                 yield line
     finally:
-        await _stay(models, departures, body)
+        with suppress(NotFound):  # by a name that only the operator knows: it stays as long as the server says
+            await _stay(models, departures, body)
 
 
 async def _only_load(models: Models, departures: Departures, body: bodies.Answering, part: replies.Part) -> Response:

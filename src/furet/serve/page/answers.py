@@ -18,6 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from furet.chat.events import Began, Ended, Text
+from furet.chat.kept import expect
 from furet.chat.store import CURRENT, Counts, Message, next_speaker, settings_for, view_for
 from furet.errors import BadRequest, Busy, FuretError
 from furet.serve.jobs import AnswerChat
@@ -146,10 +147,15 @@ class Answers:
             await self.stop(chat)
 
     def _over(self, chat: str, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(chat, None)
-        self._running.pop(chat, None)
+        self._leave(chat, task)
         if not task.cancelled() and (error := task.exception()):
             log.error("an answer was not written down: %s", error)
+
+    def _leave(self, chat: str, task: asyncio.Task[Any] | None) -> None:
+        """Another answer may begin in this chat; perhaps it has."""
+        if self._tasks.get(chat) is task:
+            del self._tasks[chat]
+            self._running.pop(chat, None)
 
     async def _turns(self, id: str, again: Message | None, onward: Message | None) -> None:
         """Answers until people are to speak."""
@@ -164,8 +170,7 @@ class Answers:
                 chat = await asyncio.to_thread(self._store.chat, id)
                 member = await self._next(chat)
         finally:
-            self._running.pop(id, None)
-            self._tasks.pop(id, None)
+            self._leave(id, asyncio.current_task())
             with contextlib.suppress(FuretError):  # the chat may be gone
                 self._board.tell("chat", chat_view(await asyncio.to_thread(self._store.chat, id)))
 
@@ -224,6 +229,7 @@ class Answers:
             options["seed"] = (options["seed"] + len(running.siblings) - 1) % (1 << 64)
         preset = member.preset if member and member.preset else chat.preset
         view = view_for(conversation, member)
+        await asyncio.to_thread(expect, chat.id)
         return AnswerChat(view, options=options, overflow="drop", resume=resume, preset=preset, keep=chat.id)
 
     async def _write(self, running: Running, model: str, job: AnswerChat) -> None:
@@ -249,13 +255,18 @@ class Answers:
         id, text, counts = running.message.id, running.taken(), running.counts
         if not counts.answer_tokens and running.tokens:  # it did not come to its end
             counts = Counts(running.prompt, 0, running.tokens, 0.0, running.seconds)
+        finish = asyncio.to_thread(self._store.finish, id, text, state=state, error=error, counts=counts)
+        writing = asyncio.create_task(finish)
         try:
-            ended = await asyncio.to_thread(self._store.finish, id, text, state=state, error=error, counts=counts)
+            stopped = not await _ended(writing)  # too late for this answer
+            ended = writing.result()
         except FuretError as failure:  # deleted meanwhile, or the disk is full
             log.warning("an answer was not written down: %s", failure.message)
             return
         self._running.pop(chat, None)
         self._board.tell("message", {**message_view(ended, running.siblings), "notes": running.notes}, chat)
+        if stopped:
+            raise asyncio.CancelledError
 
     async def _paint(self, chat: str, running: Running) -> None:
         """Show what there is, at a pace that leaves time for the rest."""
@@ -271,12 +282,15 @@ async def _ended(task: asyncio.Task[Any]) -> bool:
 
     A thread that writes cannot be stopped: what comes after it must not overtake it.
     """
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        return False
-    return True
+    stopped = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            stopped = True
+    if not stopped:
+        task.result()
+    return not stopped
 
 
 def _member(chat: Chat, name: str | None) -> Member | None:
