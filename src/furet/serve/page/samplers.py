@@ -132,6 +132,6 @@ SAMPLERS: list[dict[str, Any]] = [
     _setting("length_penalty", "Search", "Length of beams", "Above 0 favours long answers.", step=0.1),
     _setting("early_stopping", "Search", "Stop beams early", "End when as many answers are complete.", "switch"),
     _setting("guidance", "Search", "Guidance", "How much more what you said counts. 1: as usual.", step=0.1),
-    _setting("penalty_alpha", "Search", "Contrast", "Shuns what is like what was said.", most=1, step=0.05),
+    _setting("penalty_alpha", "Search", "Contrast", "Shuns what is like the text; wants top-k 2 to 16.", step=0.05),
     _setting("negative_prompt", "Search", "Guided away from", "A text that the answer is not to follow.", "text"),
 ]
