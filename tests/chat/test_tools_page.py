@@ -15,7 +15,7 @@ def test_the_example_runs(capsys):
     exec(compile(example, "docs/tools.md", "exec"), names := {})
     names["model"].close()
     assert names["city"] == "Paris"
-    assert len(capsys.readouterr().out) > 20
+    assert capsys.readouterr().out.strip()
 
 
 def test_every_family_is_named():

@@ -174,6 +174,7 @@ def test_an_answer_is_said_once_when_it_is_whole(server: Server, visit: Callable
     )
     page.get_by_role("button", name="Say hello").click()
     page.wait_for_selector(".answer .actions")
+    expect(page.locator("#spoken")).to_contain_text("Title")
     said = page.evaluate("window.said")
     assert len(said) == 1 and said[0].startswith("Title")
     assert page.locator(".body").get_attribute("aria-live") is None

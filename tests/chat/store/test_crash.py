@@ -88,7 +88,8 @@ def test_nothing_acknowledged_is_lost_whenever_the_process_is_killed(tmp_path: P
         db.execute("INSERT INTO words(words) VALUES ('integrity-check')")
         assert db.execute("SELECT count(*) FROM messages WHERE owner IS NOT NULL").fetchone()[0] == 0
         assert db.execute("SELECT count(*) FROM chats").fetchone()[0] >= KILLS
-    assert list(path.with_name("chats.db.owners").iterdir()) == []
+    left = [each for each in path.with_name("chats.db.owners").iterdir() if not each.name.startswith(".")]
+    assert left == []  # one that was killed while it began goes after a minute
 
 
 def test_an_answer_whose_process_dies_is_stopped_for_those_who_look(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from furet.chat.store.records import Chat, ChatChanges, ChatFields, ChatPage, Co
 from furet.errors import BadRequest, NotFound
 
 MAX_PAGE = 200
+LEAST_OF_ID = 4  # characters that name a chat by its id; fewer may begin one by chance
 TITLE = 60  # characters of a title taken from what was said
 _PREVIEW = 200
 
@@ -131,6 +132,8 @@ def contacts(db: sqlite3.Connection) -> tuple[Contact, ...]:
 
 def find(db: sqlite3.Connection, text: str, limit: int) -> tuple[Chat, ...]:
     for column, fold in (("id", "GLOB"), ("title", "LIKE")):
+        if column == "id" and len(text) < LEAST_OF_ID:
+            continue
         pattern = _glob(text) if fold == "GLOB" else _like(text)
         escape = "" if fold == "GLOB" else " ESCAPE '\\'"
         rows = db.execute(

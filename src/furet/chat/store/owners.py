@@ -10,12 +10,14 @@ import os
 import re
 import secrets
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
 from furet.errors import FuretError
 
+BEGINNING = 60.0  # seconds; no lock takes so long to be made
 _NAME = re.compile(r"[A-Za-z0-9_-]{16}")
 
 if sys.platform == "win32":
@@ -102,6 +104,8 @@ class Owner:
         """Remove what processes have left that died without an answer in the making."""
         if self._folder.is_dir():
             for path in self._folder.iterdir():
+                if path.name.startswith(".") and time.time() - path.stat().st_mtime > BEGINNING:
+                    path.unlink(missing_ok=True)
                 self.lives(path.name)
 
 
