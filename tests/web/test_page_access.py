@@ -164,6 +164,7 @@ def test_dialogs_and_menus_give_the_focus_back(server: Server, visit: Callable[.
 
 
 def test_an_answer_is_said_once_when_it_is_whole(server: Server, visit: Callable[..., Watched]) -> None:
+    server.models.pause = 0.1  # what is there when a chat is opened is not said
     page = visit(server).page
     page.evaluate(
         """() => {

@@ -90,7 +90,7 @@ export function tellMessage(message) {
   }
   update({ messages });
   if (message.role === "user") toEnd();
-  if (place >= 0 && message.state !== "streaming" && message.role === "assistant") {
+  if (message.state !== "streaming" && message.role === "assistant") {
     speak(message.state === "failed" ? "The answer failed." : document.querySelector(`[data-message="${CSS.escape(message.id)}"] .body`)?.textContent.slice(0, 600) ?? "");
   }
 }
