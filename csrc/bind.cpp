@@ -30,6 +30,8 @@ using furet::Style;
 template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Bytes = nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Floats = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Places = nb::ndarray<nb::numpy, int64_t, nb::ndim<1>>;
 using MaybeFloats = std::optional<In<float>>;
 using MaybeTable = std::optional<nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
 using Heads = std::vector<std::pair<int, int>>;
@@ -220,6 +222,21 @@ nb::dict cpu() {
     return out;
 }
 
+Places owned(std::vector<int64_t> found) {
+    auto* places = new std::vector<int64_t>(std::move(found));
+    nb::capsule owner(places, [](void* p) noexcept { delete (std::vector<int64_t>*)p; });
+    return Places(places->data(), {places->size()}, owner);
+}
+
+std::optional<Places> admit(In<float> values, In<uint32_t> bits, int64_t few, Floats out) {
+    const int64_t count = (int64_t)values.size();
+    require((int64_t)bits.size() == (count + 31) / 32, "admit: wanted a bit for each value");
+    require((int64_t)out.size() == count, "admit: out has not the size of values");
+    std::vector<int64_t> places;
+    if (!furet::admit(values.data(), bits.data(), count, few, out.data(), places)) return std::nullopt;
+    return owned(std::move(places));
+}
+
 nb::ndarray<nb::numpy, float> decode(In<uint8_t> data, int type, int64_t count) {
     const furet::TypeInfo& info = readable(type);
     require(count >= 0 && count % info.block == 0 && (int64_t)data.size() == count / info.block * info.bytes, "decode: data is not that many whole blocks");
@@ -237,10 +254,9 @@ NB_MODULE(_core, m) {
     m.def("cpu", &cpu);
     m.def("all_finite", [](In<float> values) { return furet::all_finite(values.data(), (int64_t)values.size()); }, "values"_a);
     m.def("largest", [](In<float> values, int64_t count) {
-        auto* places = new std::vector<int64_t>(furet::largest(values.data(), (int64_t)values.size(), count));
-        nb::capsule owner(places, [](void* p) noexcept { delete (std::vector<int64_t>*)p; });
-        return nb::ndarray<nb::numpy, int64_t, nb::ndim<1>>(places->data(), {places->size()}, owner);
+        return owned(furet::largest(values.data(), (int64_t)values.size(), count));
     }, "values"_a, "count"_a);
+    m.def("admit", &admit, "values"_a, "bits"_a, "few"_a, "out"_a);
     m.def("set_isa", [](const std::string& name) { require(furet::use_kernels(name), "no instruction set '" + name + "' here"); });
     m.def("readable_types", [] { return std::vector<int>(std::begin(furet::kTypeIds), std::end(furet::kTypeIds)); });
     m.def("buffer_row_bytes", [](const std::string& kind, int64_t width) { return furet::buffer_row_bytes(kind_of(kind), width); });

@@ -1,7 +1,9 @@
 #include "choose.h"
 
 #include <algorithm>
+#include <bit>
 #include <functional>
+#include <limits>
 #include <utility>
 
 namespace furet {
@@ -11,6 +13,7 @@ constexpr int64_t kGroup = 64;      // values that are looked at together
 
 // Four lanes are what every machine has; what the compiler makes of plain loops takes half as long again.
 typedef float Lanes __attribute__((vector_size(16), aligned(4)));
+typedef int32_t Bits __attribute__((vector_size(16)));
 
 float largest_of_group(const float* values) {
     Lanes top = *(const Lanes*)values;
@@ -24,6 +27,20 @@ float largest_of_group(const float* values) {
 float nth_largest(std::vector<float> values, int64_t n) {
     std::nth_element(values.begin(), values.begin() + (n - 1), values.end(), std::greater<float>());
     return values[(size_t)(n - 1)];
+}
+
+// Those of a word of bits, for the last of a row.
+uint32_t within(uint32_t word, int64_t left) { return left >= 32 ? word : word & ((1u << left) - 1); }
+
+void admit_word(const float* values, uint32_t word, float* out) {
+    constexpr float kNo = -std::numeric_limits<float>::infinity();
+    const Lanes no = {kNo, kNo, kNo, kNo};
+    const Bits lanes = {1, 2, 4, 8};
+    for (int i = 0; i < 32; i += 4) {
+        const int32_t four = (int32_t)(word >> i & 15);
+        const Bits set = (Bits{four, four, four, four} & lanes) == lanes;
+        *(Lanes*)(out + i) = set ? *(const Lanes*)(values + i) : no;
+    }
 }
 
 }  // namespace
@@ -60,6 +77,24 @@ std::vector<int64_t> largest(const float* values, int64_t count, int64_t wanted)
                       [&](int64_t a, int64_t b) { return values[a] > values[b] || (values[a] == values[b] && a < b); });
     found.resize((size_t)wanted);
     return found;
+}
+
+bool admit(const float* values, const uint32_t* bits, int64_t count, int64_t few, float* out, std::vector<int64_t>& places) {
+    const int64_t words = (count + 31) / 32;
+    int64_t set = 0;
+    for (int64_t w = 0; w < words; ++w) set += std::popcount(within(bits[w], count - 32 * w));
+    if (set <= few) {
+        places.reserve((size_t)set);
+        for (int64_t w = 0; w < words; ++w)
+            for (uint32_t word = within(bits[w], count - 32 * w); word; word &= word - 1)
+                places.push_back(32 * w + std::countr_zero(word));
+        return true;
+    }
+    int64_t w = 0;
+    for (; 32 * w + 32 <= count; ++w) admit_word(values + 32 * w, bits[w], out + 32 * w);
+    for (int64_t i = 32 * w; i < count; ++i)
+        out[i] = bits[w] >> (i - 32 * w) & 1 ? values[i] : -std::numeric_limits<float>::infinity();
+    return false;
 }
 
 }  // namespace furet

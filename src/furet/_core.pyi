@@ -34,6 +34,16 @@ def all_finite(values: NDArray[np.float32]) -> bool:
 def largest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     """Where the `count` largest values are, by falling value, then rising place; none may be a NaN. [n]"""
 
+def admit(
+    values: NDArray[np.float32], bits: NDArray[np.uint32], few: int, out: NDArray[np.float32]
+) -> NDArray[np.int64] | None:
+    """The places of the bits that are set when they are at most `few`; otherwise None, and `out` gets the values.
+
+    values  [n]
+    bits    that of value i is bit i % 32 of word i / 32 [ceil(n / 32)]
+    out     gets minus infinity where a bit is not set; may be `values` [n]
+    """
+
 def scratch_bytes(threads: int) -> int:
     """Bytes of private working memory that a pool of that many threads allocates."""
 

@@ -36,3 +36,34 @@ def test_one_bad_value_is_seen_wherever_it_is(bad):
             assert not _core.all_finite(row)
             row[place] = -3e38
     assert _core.all_finite(np.empty(0, np.float32))
+
+
+@pytest.mark.parametrize("size", [1, 5, 31, 32, 33, 100, 1000, 49_153])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("few", [-1, 0, 3, 100, 100_000])
+def test_who_is_admitted(size, share, few):
+    rng = np.random.default_rng(size)
+    row = rng.normal(size=size).astype(np.float32)
+    row[rng.integers(0, size, size // 5)] = -np.inf
+    allowed = rng.random(size) < share
+    beyond = np.ones(-size % 32, bool)  # bits of no value
+    bits = np.packbits(np.append(allowed, beyond), bitorder="little").view(np.uint32)
+    before, out = row.copy(), np.full(size, 7, np.float32)
+    places = _core.admit(row, bits, few, out)
+    if allowed.sum() <= few:
+        assert places is not None
+        assert places.tolist() == np.flatnonzero(allowed).tolist()
+    else:
+        assert places is None
+        assert out.tolist() == np.where(allowed, row, -np.inf).tolist()
+        assert row.tolist() == before.tolist()
+        assert _core.admit(row, bits, few, row) is None
+        assert row.tolist() == out.tolist()
+
+
+def test_admit_wants_a_bit_and_a_place_for_each_value():
+    row, bits = np.zeros(33, np.float32), np.zeros(2, np.uint32)
+    with pytest.raises(ValueError, match="a bit for each value"):
+        _core.admit(row, bits[:1], 0, row.copy())
+    with pytest.raises(ValueError, match="out has not the size"):
+        _core.admit(row, bits, 0, row[:32].copy())

@@ -80,7 +80,7 @@ class Chooser:
         if not self._changes:
             return self._chosen(logits, index)
         recent = self._recent(tokens)
-        if self._guide is not None or self._sampling.dry_multiplier > 0:
+        if self._sampling.dry_multiplier > 0:
             return self._chosen(self._changed(self._copied(logits), tokens, recent), index)
         touched = [*self._sampling.logit_bias, *recent]
         before = logits[touched]  # a few values, where a copy of the row would take longer than all else

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from furet import _core
 from furet.errors import BadRequest
 from furet.sample.candidates import Candidates
 from furet.sample.schema import blamed, schema_grammar
@@ -100,20 +101,19 @@ class Guide:
     def __init__(self, matcher: LLMatcher, kind: str, vocab: int, ahead: Executor) -> None:
         self._matcher = matcher
         self._kind = kind
-        self._bits = np.zeros((vocab + 31) // 32, dtype=np.int32)
+        self._bits = np.zeros((vocab + 31) // 32, dtype=np.uint32)
+        self._row = np.empty(vocab, dtype=np.float32)  # kept: new memory of this size costs more than what is done here
         self._ahead = ahead
         self.finished = False
         self._computed: Future[None] = ahead.submit(self._compute)
 
     def admitted(self, logits: NDArray[np.float32]) -> Candidates:
-        """The tokens that may follow; the logits of others may be overwritten. [V]"""
+        """The tokens that may follow, until the next call. [V]"""
         self._computed.result()
         self._check()
-        allowed = np.unpackbits(self._bits.view(np.uint8), count=len(logits), bitorder="little").view(bool)
-        if np.count_nonzero(allowed) < len(logits) // FEW:
-            return Candidates(logits).take(np.flatnonzero(allowed))
-        np.copyto(logits, -np.inf, where=~allowed)  # where most may follow, this is less than gathering them
-        return Candidates(logits)
+        allowed = _core.admit(logits, self._bits, len(logits) // FEW, self._row)
+        # Where most may follow, the row without the others is less work than gathering them.
+        return Candidates(self._row) if allowed is None else Candidates(logits).take(allowed)
 
     def accept(self, token: int) -> None:
         """The token that was chosen."""
