@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
 FEW = 8  # a form that forbids all but one token in so many leaves few
+# Where a string may still have so many characters, all tokens of at most as many are known to be allowed. llguidance's
+# own bounds, 10 and 30, leave most tokens to be tried one by one in strings of a dozen.
+TEXTS = [rf'[^"\\\x00-\x1F\x7F]{{1,{most}}}' for most in (4, 8, 12, 30)] + [r'[^"\\\x00-\x1F\x7F]+']
 MAX_GRAMMAR = 64 << 10  # characters
 MAX_REGEX = 8 << 10
 MAX_CHOICES = 1024
@@ -87,7 +90,8 @@ class Guides:
                 ends = sorted(self._words.stop_ids)
                 if not ends:
                     raise BadRequest("this model has no token that ends an answer, which a constrained answer needs")
-                self._tokenizer = LLTokenizer(TokenizerWrapper(_Shown(self._words, ends[0])), self._vocab, ends)
+                shown = TokenizerWrapper(_Shown(self._words, ends[0]))
+                self._tokenizer = LLTokenizer(shown, self._vocab, ends, TEXTS)
             return self._tokenizer
 
 
