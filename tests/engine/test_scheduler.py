@@ -234,3 +234,22 @@ def test_more_answers_than_rows_keep_no_prompt_out(load):
     with ThreadPoolExecutor(18) as threads:
         list(threads.map(read, streams))
     assert max(firsts) < min(ends)
+
+
+def test_steps_of_one_token_keep_no_prompt_out(load):
+    model = load(sequences=2, chunk=1)
+    stream = model.stream(PROMPT, max_tokens=150, speculate=False, **ALONE)
+    next(stream)
+    with ThreadPoolExecutor(1) as other:
+        job = other.submit(model.generate, PROMPT, max_tokens=2, **ALONE)
+        for _ in stream:
+            if job.done():
+                break
+        assert job.done(), "the other one waited for the whole answer"
+    stream.close()
+
+
+def test_steps_of_one_token_go_on_where_a_prompt_has_no_room(load):
+    model = load(sequences=1, chunk=1, context=64)
+    answers = together(model, [[1] * 30, [2] * 30], max_tokens=30, speculate=False, **ALONE)
+    assert [len(answer.tokens) for answer in answers] == [30, 30]

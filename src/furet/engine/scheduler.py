@@ -65,6 +65,7 @@ class Scheduler:
         self._calls: deque[Callable[[], None]] = deque()
         self._waiting: list[Work] = []  # the first is served first
         self._running: list[Work] = []  # the oldest first
+        self._answered = False  # whether the last step had answers in it
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -134,8 +135,10 @@ class Scheduler:
             if not self._running and not self._waiting:
                 return False
             self._check()
-            shares = self._answers()
-            shares += self._prompts(shares)
+            answers = self._answers()
+            shares = answers + self._prompts(answers)
+            self._answered = bool(answers)
+            shares = shares or self._answers()  # whom they stood back for has no room yet
             if shares:
                 self._compute(shares)
             return bool(shares)
@@ -146,7 +149,8 @@ class Scheduler:
     def _answers(self) -> list[Share]:
         """A token of every answer, or by turns where a step has not so many rows."""
         rows = min(self._backend.max_rows, self._backend.max_tokens)
-        rows -= int(rows > 1 and self._somebody_reads())  # whom answers must not keep out for ever
+        if (rows > 1 or self._answered) and self._somebody_reads():  # whom answers must not keep out for ever
+            rows -= 1
         wanting = sorted((work for work in self._running if work.answering), key=lambda work: work.steps)[:rows]
         guesses = min(FEW, rows) // len(wanting) - 1 if wanting else 0
         shares: list[Share] = []
