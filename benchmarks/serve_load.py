@@ -9,8 +9,8 @@ that of the model's process must not have grown from the middle of the time to i
 cache of keys and values first, so a short run shows growth. `scale` has every client's answer made alone and then
 all at once: tokens per second of both, and whether the texts are the same.
 
-Greedy, SmolLM2 unless --model says otherwise, on a server that the script starts and ends; --url and --pid name one
-that runs. Linux. The last line is JSON; the exit code is 1 when something was leaked or differed.
+Greedy, which soon repeats itself and so is guessed well, or with --temperature; --plain has nothing guessed. SmolLM2
+unless --model says otherwise, on a server that the script starts and ends; --url and --pid name one that runs. Linux. The last line is JSON; the exit code is 1 when something was leaked or differed.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument("--plain", action="store_true", help="guess no tokens ahead")
     options = parser.parse_args()
     with server(options) as (url, pid):
         run = hold if options.what == "hold" else scale
@@ -164,8 +166,8 @@ async def drop(seconds: float, count: int, tally: Tally) -> None:
 async def pieces(url: str, options: argparse.Namespace, prompt: str) -> AsyncGenerator[str, None]:
     """The pieces of one answer; leaving breaks the connection. Raises ValueError with an error of the server."""
     address = urlsplit(url)
-    asked = {"model": options.model, "prompt": prompt, "max_tokens": options.tokens, "temperature": 0, "stream": True}
-    body = json.dumps(asked).encode()
+    asked = {"model": options.model, "prompt": prompt, "max_tokens": options.tokens, "stream": True, "seed": 1}
+    body = json.dumps({**asked, "temperature": options.temperature, "speculate": not options.plain}).encode()
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
         head = f"POST /v1/completions HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
