@@ -10,7 +10,8 @@ cache of keys and values first, so a short run shows growth. `scale` has every c
 all at once: tokens per second of both, and whether the texts are the same.
 
 Greedy, which soon repeats itself and so is guessed well, or with --temperature; --plain has nothing guessed. SmolLM2
-unless --model says otherwise, on a server that the script starts and ends; --url and --pid name one that runs. Linux. The last line is JSON; the exit code is 1 when something was leaked or differed.
+unless --model says otherwise, on a server that the script starts and ends; --url and --pid name one that runs. Linux.
+The last line is JSON; the exit code is 1 when something was leaked or differed.
 """
 
 from __future__ import annotations
