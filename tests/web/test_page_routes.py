@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, current_thread
 from typing import Any
 
 import httpx
@@ -115,6 +117,47 @@ def test_while_somebody_answers_nobody_else_does(client: httpx.Client, server: S
     client.post(f"/ui/api/chats/{chat}/stop")
     answer = client.get(f"/ui/api/chats/{chat}").json()["messages"][-1]
     assert answer["role"] == "assistant" and answer["state"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    "path", ["chats/{chat}", "chats/{chat}/messages?before={message}", "messages/{message}/select"]
+)
+def test_while_messages_are_rendered_others_are_served(
+    client: httpx.Client, server: Server, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    chat = server.store.new_chat("smollm2").id
+    for _ in range(2):
+        message = server.store.begin(chat)
+        server.store.finish(message.id, "a long answer", state="complete")
+    rendering, served = Event(), Event()
+
+    def slow(text: str) -> tuple[str, ...]:
+        rendering.set()
+        assert served.wait(10), "nobody else was served meanwhile"
+        return (text,)
+
+    monkeypatch.setattr("furet.serve.page.views.render", slow)
+    with ThreadPoolExecutor() as threads:
+        method = "POST" if path.endswith("select") else "GET"
+        opened = threads.submit(client.request, method, "/ui/api/" + path.format(chat=chat, message=message.id))
+        assert rendering.wait(10)
+        assert client.get("/health", timeout=5).status_code == 200
+        served.set()
+        assert opened.result().json()["messages"][0]["blocks"] == ["a long answer"]
+
+
+def test_the_end_of_an_answer_is_rendered_aside(
+    client: httpx.Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = set[str]()
+    monkeypatch.setattr("furet.serve.page.views.render", lambda text: (used.add(current_thread().name), (text,))[1])
+    chat = client.post("/ui/api/chats", json={"model": "smollm2"}).json()["id"]
+    client.post(f"/ui/api/chats/{chat}/say", json={"text": "hello"})
+    for _ in range(4000):
+        if used:
+            break
+        client.get("/health")
+    assert used and all(name.startswith("asyncio_") for name in used)
 
 
 def test_stop_at_any_moment_leaves_nothing_streaming(client: httpx.Client, server: Server) -> None:

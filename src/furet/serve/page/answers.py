@@ -255,8 +255,12 @@ class Answers:
         id, text, counts = running.message.id, running.taken(), running.counts
         if not counts.answer_tokens and running.tokens:  # it did not come to its end
             counts = Counts(running.prompt, 0, running.tokens, 0.0, running.seconds)
-        finish = asyncio.to_thread(self._store.finish, id, text, state=state, error=error, counts=counts)
-        writing = asyncio.create_task(finish)
+
+        def finish() -> dict[str, Any]:
+            ended = self._store.finish(id, text, state=state, error=error, counts=counts)
+            return {**message_view(ended, running.siblings), "notes": running.notes}
+
+        writing = asyncio.create_task(asyncio.to_thread(finish))
         try:
             stopped = not await _ended(writing)  # too late for this answer
             ended = writing.result()
@@ -264,7 +268,7 @@ class Answers:
             log.warning("an answer was not written down: %s", failure.message)
             return
         self._running.pop(chat, None)
-        self._board.tell("message", {**message_view(ended, running.siblings), "notes": running.notes}, chat)
+        self._board.tell("message", ended, chat)
         if stopped:
             raise asyncio.CancelledError
 

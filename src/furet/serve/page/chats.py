@@ -34,7 +34,7 @@ def routes(store: Store, answers: Answers, board: Board) -> APIRouter:
 def _chats(router: APIRouter, store: Store, answers: Answers, board: Board) -> None:
     async def opened(chat: str) -> dict[str, Any]:
         number = board.told
-        return {**_opened(await off(store.open, chat), answers), "number": number}
+        return {**await _opened(await off(store.open, chat), answers), "number": number}
 
     @router.get("/chats")
     async def list_chats(
@@ -96,7 +96,8 @@ def _messages(router: APIRouter, store: Store, answers: Answers, board: Board) -
     async def branched(conversation: Conversation) -> dict[str, Any]:
         """The chat after its path has changed; other pages that show it are told to look again."""
         board.tell("path", {"id": conversation.chat.id}, conversation.chat.id)
-        return {**_opened(conversation, answers), "number": board.told}
+        number = board.told
+        return {**await _opened(conversation, answers), "number": number}
 
     async def at_rest(message: str) -> Message:
         """A message of a chat in which nobody is answering."""
@@ -185,10 +186,10 @@ def _presets(router: APIRouter, store: Store) -> None:
         return Response(status_code=204)
 
 
-def _opened(conversation: Conversation, answers: Answers) -> dict[str, Any]:
-    """A chat and its last messages."""
+async def _opened(conversation: Conversation, answers: Answers) -> dict[str, Any]:
+    """A chat and its last messages, rendered in a thread: they may be long, and nobody else is to wait for them."""
     chat = conversation.chat
-    page = page_of(conversation, None, PAGE)
+    page = await off(page_of, conversation, None, PAGE)
     if (running := answers.running(chat.id)) and page["messages"] and page["messages"][-1]["id"] == running.message.id:
         page["messages"][-1] = {**running.view(), **running.so_far()}
     return {"chat": chat_view(chat, answers.answering(chat.id)), **page}

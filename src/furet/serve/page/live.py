@@ -89,7 +89,7 @@ def routes(models: Models, store: Store, answers: Answers, board: Board, pulls: 
             return [*missed, ("frame", running.frame(have))]
         shown = conversation.siblings.get(last, ())
         if messages:  # it may have ended meanwhile
-            missed.append(("message", message_view(messages[-1], shown)))
+            missed.append(("message", await asyncio.to_thread(message_view, messages[-1], shown)))
         return missed
 
     async def _awaited(page: Page, memory: dict[str, int]) -> sse.Frames:

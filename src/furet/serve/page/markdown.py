@@ -131,5 +131,12 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-_PARSER = _parser()
-_OUTLINE = _parser().disable(["inline", "text_join"])
+def _ready(parser: MarkdownIt) -> MarkdownIt:
+    """The parser with its lists of rules made: it makes them when first used, but not safely in two threads at once."""
+    for ruler in (parser.core.ruler, parser.block.ruler, parser.inline.ruler, parser.inline.ruler2):
+        ruler.getRules("")
+    return parser
+
+
+_PARSER = _ready(_parser())
+_OUTLINE = _ready(_parser().disable(["inline", "text_join"]))
