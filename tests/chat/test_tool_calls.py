@@ -162,6 +162,25 @@ def test_where_a_model_may_call_text_is_free_until_a_call_begins(model, family):
     assert begun.startswith(taken(begun)) and "nobody" not in taken(begun)
 
 
+@pytest.mark.parametrize("family", families().values(), ids=lambda family: family.name)
+def test_where_a_call_is_held_to_its_schema(make, monkeypatch, family):
+    """By families with a mark wherever it stands; by the others at the beginning of the answer, and read all the same."""
+    model = make(with_template(TEMPLATES[family.name]), context=1024)
+    call = family.opening + family.head("get_weather") + '{"city": 5}' + family.tail + family.closing
+
+    def taken(text: str) -> bool:
+        grammar = calls_grammar(read_offer([{**WEATHER, "strict": True}], "auto", True), family, model.tokenizer)
+        matcher = LLMatcher(model._guides._built(), LLMatcher.grammar_from_lark(grammar), log_level=0)
+        ids = model.tokenizer.encode(text, parse_special=False)
+        return matcher.try_consume_tokens(ids) == len(ids)
+
+    assert not taken(call)
+    for before in ("Sure.\n", "\n", " "):
+        assert taken(before + call) == family.bare
+        events = written(model, monkeypatch, before + call)
+        assert called(events) == [("get_weather", '{"city": 5}')]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
