@@ -291,6 +291,15 @@ def test_pages_that_load_scripts_from_elsewhere_are_off(client: Client) -> None:
     assert called.get("/openapi.json").json()["info"]["title"] == "furet"
 
 
+@pytest.mark.filterwarnings("error")
+def test_every_operation_has_an_id_of_its_own(models: FakeModels, tmp_path: Path) -> None:
+    """Clients that are made from the schema name their methods so; fastapi warns where two are equal."""
+    with Store(tmp_path / "chats.sqlite") as store:
+        found = create_app(models, ServerSettings(), store).openapi()["paths"]  # type: ignore[arg-type]
+    ids = [operation["operationId"] for path in found.values() for operation in path.values()]
+    assert len(ids) == len(set(ids)) > 40
+
+
 @pytest.mark.parametrize(
     "settings",
     [
