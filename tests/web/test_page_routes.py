@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from threading import Event, current_thread
+from threading import Barrier, BrokenBarrierError, Event, current_thread
 from typing import Any
 
 import httpx
@@ -117,6 +118,34 @@ def test_while_somebody_answers_nobody_else_does(client: httpx.Client, server: S
     client.post(f"/ui/api/chats/{chat}/stop")
     answer = client.get(f"/ui/api/chats/{chat}").json()["messages"][-1]
     assert answer["role"] == "assistant" and answer["state"] == "stopped"
+
+
+def test_of_two_who_speak_at_once_one_is_refused_and_leaves_nothing_behind(
+    client: httpx.Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.models.held.set()
+    chat = client.post("/ui/api/chats", json={"model": "smollm2"}).json()["id"]
+    first = server.store.say(chat, "the first")
+    both = Barrier(2)
+    real = {"say": server.store.say, "edit": server.store.edit}
+
+    def met(name: str) -> Callable[..., Any]:
+        def write(*given: Any) -> Any:
+            with suppress(BrokenBarrierError):  # nobody else came as far
+                both.wait(0.5)
+            return real[name](*given)
+
+        return write
+
+    for name in real:
+        monkeypatch.setattr(server.store, name, met(name))
+    asked = [(f"chats/{chat}/say", "one"), (f"messages/{first.id}/edit", "other"), (f"chats/{chat}/say", "third")]
+    with ThreadPoolExecutor() as threads:
+        given = [threads.submit(client.post, f"/ui/api/{path}", json={"text": text}) for path, text in asked]
+        statuses = [each.result().status_code for each in given]
+    assert sorted(statuses)[1:] == [400, 400]
+    said = {message.content for message in server.store.tree(chat) if message.role == "user"}
+    assert said == {"the first", asked[statuses.index(min(statuses))][1]}
 
 
 @pytest.mark.parametrize(

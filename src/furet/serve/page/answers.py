@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from furet.chat.events import Began, Ended, Text
 from furet.chat.kept import expect
@@ -104,6 +106,8 @@ class Answers:
         self._models, self._store, self._board = models, store, board
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by chat
         self._running: dict[str, Running] = {}  # by chat
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by chat; gone when nobody waits
+        self._resting: set[str] = set()  # chats that are changed now, perhaps to be answered in
 
     def running(self, chat: str) -> Running | None:
         """The answer that is being made in a chat."""
@@ -117,20 +121,29 @@ class Answers:
         """The chats in which somebody answers."""
         return list(self._tasks)
 
-    def require_rest(self, chat: str) -> None:
-        """Raise what forbids an answer now."""
-        if chat in self._tasks:
-            raise BadRequest("an answer is being written in this chat", "stop it first, or wait for its end")
-        if len(self._tasks) >= MAX_RUNNING:
-            raise Busy(f"{MAX_RUNNING} chats are being answered", "wait for one of them to end")
+    @contextlib.asynccontextmanager
+    async def rest(self, chat: str) -> AsyncIterator[None]:
+        """A time in which nobody answers in a chat, and nobody else may `start`; raises what forbids it.
+
+        Whoever comes meanwhile waits, and is then refused if an answer was started, before anything is written.
+        """
+        async with self._locks.setdefault(chat, asyncio.Lock()):
+            if chat in self._tasks:
+                raise BadRequest("an answer is being written in this chat", "stop it first, or wait for its end")
+            if len(self._tasks.keys() | self._resting) >= MAX_RUNNING:
+                raise Busy(f"{MAX_RUNNING} chats are being answered", "wait for one of them to end")
+            self._resting.add(chat)
+            try:
+                yield
+            finally:
+                self._resting.discard(chat)
 
     def start(self, chat: str, *, again: Message | None = None, onward: Message | None = None) -> None:
-        """Have the next message of a chat made, in a group those of all members whose turn it is.
+        """Within `rest`: have the next message of a chat made, in a group those of all members whose turn it is.
 
         again   an answer that is made anew, as a branch beside it
         onward  an answer that ended and is gone on with
         """
-        self.require_rest(chat)
         task = asyncio.create_task(self._turns(chat, again, onward))
         self._tasks[chat] = task
         task.add_done_callback(lambda done: self._over(chat, done))

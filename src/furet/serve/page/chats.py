@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -99,11 +101,12 @@ def _messages(router: APIRouter, store: Store, answers: Answers, board: Board) -
         number = board.told
         return {**await _opened(conversation, answers), "number": number}
 
-    async def at_rest(message: str) -> Message:
-        """A message of a chat in which nobody is answering."""
+    @asynccontextmanager
+    async def at_rest(message: str) -> AsyncIterator[Message]:
+        """A message of a chat in which nobody is answering, nor begins to."""
         found = await off(store.message, message)
-        answers.require_rest(found.chat)
-        return found
+        async with answers.rest(found.chat):
+            yield found
 
     @router.get("/chats/{chat}/messages")
     async def older(
@@ -115,10 +118,10 @@ def _messages(router: APIRouter, store: Store, answers: Answers, board: Board) -
 
     @router.post("/chats/{chat}/say", status_code=201)
     async def say(chat: str, body: bodies.Say) -> dict[str, Any]:
-        answers.require_rest(chat)
-        message = await off(store.say, chat, body.text)
-        conversation = await off(store.open, chat)
-        answers.start(chat)
+        async with answers.rest(chat):
+            message = await off(store.say, chat, body.text)
+            conversation = await off(store.open, chat)
+            answers.start(chat)
         view = message_view(message, conversation.siblings.get(message.id, ()))
         board.tell("message", view, chat)
         return {"message": view, "chat": chat_view(conversation.chat, answering=True)}
@@ -130,39 +133,41 @@ def _messages(router: APIRouter, store: Store, answers: Answers, board: Board) -
 
     @router.post("/messages/{message}/edit")
     async def edit(message: str, body: bodies.Edit) -> dict[str, Any]:
-        old = await at_rest(message)
-        new = await off(store.edit, old.id, body.text)
-        conversation = await off(store.open, old.chat)
-        if new.role == "user":
-            answers.start(old.chat)
+        async with at_rest(message) as old:
+            new = await off(store.edit, old.id, body.text)
+            conversation = await off(store.open, old.chat)
+            if new.role == "user":
+                answers.start(old.chat)
         return await branched(conversation)
 
     @router.post("/messages/{message}/again")
     async def again(message: str) -> dict[str, Any]:
-        old = await at_rest(message)
-        if old.role != "assistant":
-            raise BadRequest("message: only answers can be made anew", "edit it instead")
-        answers.start(old.chat, again=old)
+        async with at_rest(message) as old:
+            if old.role != "assistant":
+                raise BadRequest("message: only answers can be made anew", "edit it instead")
+            answers.start(old.chat, again=old)
         return {}
 
     @router.post("/messages/{message}/onward")
     async def onward(message: str) -> dict[str, Any]:
-        old = await at_rest(message)
-        conversation = await off(store.open, old.chat)
-        if conversation.chat.leaf != old.id or old.role != "assistant" or not old.content:
-            raise BadRequest("message: only the last answer, with some text, can be gone on with")
-        answers.start(old.chat, onward=old)
+        async with at_rest(message) as old:
+            conversation = await off(store.open, old.chat)
+            if conversation.chat.leaf != old.id or old.role != "assistant" or not old.content:
+                raise BadRequest("message: only the last answer, with some text, can be gone on with")
+            answers.start(old.chat, onward=old)
         return {}
 
     @router.post("/messages/{message}/select")
     async def select(message: str) -> dict[str, Any]:
-        found = await at_rest(message)
-        return await branched(await off(store.select, found.id))
+        async with at_rest(message) as found:
+            conversation = await off(store.select, found.id)
+        return await branched(conversation)
 
     @router.delete("/messages/{message}")
     async def remove(message: str) -> dict[str, Any]:
-        found = await at_rest(message)
-        return await branched(await off(store.remove, found.id))
+        async with at_rest(message) as found:
+            conversation = await off(store.remove, found.id)
+        return await branched(conversation)
 
 
 def _presets(router: APIRouter, store: Store) -> None:
