@@ -164,7 +164,7 @@ def test_where_a_model_may_call_text_is_free_until_a_call_begins(model, family):
 
 @pytest.mark.parametrize("family", families().values(), ids=lambda family: family.name)
 def test_where_a_call_is_held_to_its_schema(make, monkeypatch, family):
-    """By families with a mark wherever it stands; by the others at the beginning of the answer, and read all the same."""
+    """By families with a mark wherever it stands; by the others where the answer begins. It is read all the same."""
     model = make(with_template(TEMPLATES[family.name]), context=1024)
     call = family.opening + family.head("get_weather") + '{"city": 5}' + family.tail + family.closing
 
