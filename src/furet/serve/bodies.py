@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import isfinite
 from typing import Any
 
 from starlette.types import Receive
 
-from furet.errors import BadRequest
+from furet.errors import BadRequest, Busy
 from furet.serve.limits import MAX_DEPTH
 
 MAX_VALUES = 1 << 18  # in one body, counted by commas
@@ -29,8 +31,41 @@ class TooSlow(Exception):
     """A body that did not come in time."""
 
 
-async def read_body(receive: Receive, most: int, seconds: float) -> bytes | None:
-    """The body, or None when the client left; raises TooLarge and TooSlow."""
+class Room:
+    """What the bodies of all requests may take together.
+
+    most    bytes
+    taken   of these
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[int], None]]:
+        """What takes so many bytes more, and raises Busy where they are not there; at the end all are given back."""
+        own = 0
+
+        def take(count: int) -> None:
+            nonlocal own
+            if self.taken + count > self.most:
+                raise Busy(f"the bodies of requests take {self.taken} bytes of {self.most}", "ask again later")
+            self.taken += count
+            own += count
+
+        try:
+            yield take
+        finally:
+            self.taken -= own
+
+
+async def read_body(receive: Receive, most: int, seconds: float, take: Callable[[int], None]) -> bytes | None:
+    """The body, or None when the client left.
+
+    take    told of bytes as they come
+    raises  TooLarge, TooSlow, and what `take` raises
+    """
 
     async def read() -> bytes | None:
         body = bytearray()
@@ -38,9 +73,11 @@ async def read_body(receive: Receive, most: int, seconds: float) -> bytes | None
             message = await receive()
             if message["type"] != "http.request":
                 return None
-            body += message.get("body", b"")
-            if len(body) > most:
+            piece = message.get("body", b"")
+            if len(body) + len(piece) > most:
                 raise TooLarge
+            take(len(piece))
+            body += piece
             if not message.get("more_body", False):
                 return bytes(body)
 

@@ -22,9 +22,9 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from furet.errors import Busy, FuretError
+from furet.errors import FuretError
 from furet.serve.admission import Headers, check_form, check_host, check_origin, headers_of, same, shows_token
-from furet.serve.bodies import TooLarge, TooSlow, check_json, read_body
+from furet.serve.bodies import Room, TooLarge, TooSlow, check_json, read_body
 from furet.serve.errors import Failure, failure_of, refusal, respond
 from furet.serve.limits import BODY_SECONDS, MAX_BODIES, ServerSettings
 from furet.serve.signin import let_in, sign_in
@@ -55,7 +55,7 @@ class Guard:
         self._app = app
         self._settings = settings
         self._seen = seen
-        self._bodies = 0  # bytes
+        self._bodies = Room(MAX_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -81,9 +81,10 @@ class Guard:
         try:
             response = self._instead(scope, headers)
             if response is None:
-                checked = await self._checked_body(headers, receive)
-                if checked is not None:
-                    await self._passed_on(scope, *checked, answer)
+                with self._bodies.held() as take:  # until it is answered: the application keeps what it has read
+                    checked = await self._checked_body(headers, receive, take)
+                    if checked is not None:
+                        await self._app(scope, checked, answer)
                 return
         except Exception as error:
             if started:  # the application has answered for it, or could not
@@ -115,22 +116,11 @@ class Guard:
             return sign_in(wrong=False)
         raise Refused(refusal(401, "a token is wanted, as Authorization: Bearer", (("WWW-Authenticate", "Bearer"),)))
 
-    async def _passed_on(self, scope: Scope, receive: Receive, size: int, send: Send) -> None:
-        """Have the application answer, and hold room for the body as long as that takes."""
-        if size and self._bodies + size > MAX_BODIES:
-            busy = Busy(f"the bodies of requests take {self._bodies} bytes of {MAX_BODIES}", "ask again later")
-            raise Refused(failure_of(busy))
-        self._bodies += size
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._bodies -= size
-
-    async def _checked_body(self, headers: Headers, receive: Receive) -> tuple[Receive, int] | None:
-        """What gives the application the body again, once it is found good, and its size; None when the client left."""
+    async def _checked_body(self, headers: Headers, receive: Receive, take: Callable[[int], None]) -> Receive | None:
+        """What gives the application the body again, once it is found good; None when the client left."""
         length = headers.get("content-length", "0")
         if length == "0" and "transfer-encoding" not in headers:
-            return receive, 0
+            return receive
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise Refused(refusal(415, "Content-Encoding: wanted a body that is not compressed"))
         kind, _, parameters = headers.get("content-type", "").lower().partition(";")
@@ -140,7 +130,7 @@ class Guard:
         try:
             if length.isdigit() and int(length[:20]) > most:
                 raise TooLarge
-            body = await read_body(receive, most, BODY_SECONDS)
+            body = await read_body(receive, most, BODY_SECONDS, take)
         except TooLarge:
             raise Refused(refusal(413, f"the body: wanted at most {most} bytes")) from None
         except TooSlow:
@@ -156,7 +146,7 @@ class Guard:
         async def again() -> Message:
             return rest.pop() if rest else await receive()
 
-        return again, len(body)
+        return again
 
     def _secured(self, raw: list[tuple[bytes, bytes]], request: Headers) -> list[tuple[bytes, bytes]]:
         """The headers of an answer with those that protect it; what the application has set itself stays."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from furet.errors import BadRequest
 
 MAX_BODY = 32 << 20  # bytes
-MAX_BODIES = 256 << 20  # bytes of the bodies of all requests that are being answered
+MAX_BODIES = 256 << 20  # bytes of the bodies of all requests that are being read or answered
 MAX_HEADERS = 32 << 10  # bytes, names and values
 MAX_HEADER_COUNT = 100
 MAX_TARGET = 8 << 10  # bytes of path and query

@@ -173,6 +173,50 @@ def test_a_body_in_pieces_is_counted_whatever_its_header_says(length: bytes | No
     assert status == 413 and given <= 3
 
 
+def test_bodies_of_all_requests_share_their_room_from_the_first_piece_to_the_end_of_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("furet.serve.guard.MAX_BODIES", 1000)
+
+    async def requests() -> None:
+        reached, done = asyncio.Event(), asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            reached.set()
+            await done.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        guard = Guard(app, ServerSettings(), lambda scope, status: None)
+
+        def request(*pieces: str) -> tuple[asyncio.Queue[Any], asyncio.Task[Any]]:
+            body: asyncio.Queue[Any] = asyncio.Queue()
+            for piece in pieces:
+                body.put_nowait({"type": "http.request", "body": piece.encode(), "more_body": True})
+            headers = [(b"content-length", b"9"), (b"content-type", b"application/json")]
+            return body, asyncio.create_task(_answer(guard, headers, body.get))
+
+        end = {"type": "http.request", "body": b"", "more_body": False}
+        first, answered = request("1".ljust(600))
+        leaving, left = request("1".ljust(300))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not answered.done() and guard._bodies.taken == 900
+        refused = await request("1".ljust(50), " " * 51)[1]
+        assert refused[0] == 503 and b"950 bytes of 1000" in refused[2]
+        leaving.put_nowait({"type": "http.disconnect"})
+        assert (await left)[0] is None and guard._bodies.taken == 600
+        first.put_nowait(end)
+        await reached.wait()
+        assert (await request("1".ljust(401))[1])[0] == 503
+        done.set()
+        assert (await answered)[0] == 200 and guard._bodies.taken == 0
+        fits, answered = request("1".ljust(1000))
+        fits.put_nowait(end)
+        assert (await answered)[0] == 200
+
+    asyncio.run(requests())
+
+
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async def receive() -> dict[str, Any]:
         await asyncio.Event().wait()
@@ -345,6 +389,17 @@ def _asgi(
     receive: Any = None,
 ) -> tuple[int | None, dict[str, str], bytes]:
     """Status, headers and body of one request, given as the server would hand it over."""
+    return asyncio.run(_answer(app, headers or [], receive, query, path, method))
+
+
+async def _answer(
+    app: Any,
+    headers: list[tuple[bytes, bytes]],
+    receive: Any,
+    query: bytes = b"",
+    path: str = "/tokenize",
+    method: str = "POST",
+) -> tuple[int | None, dict[str, str], bytes]:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -359,10 +414,10 @@ def _asgi(
         "path": path,
         "raw_path": path.encode(),
         "query_string": query,
-        "headers": [(b"host", b"localhost:8080"), *(headers or [])],
+        "headers": [(b"host", b"localhost:8080"), *headers],
         "server": ("127.0.0.1", 8080),
     }
-    asyncio.run(app(scope, receive or nothing, send))
+    await app(scope, receive or nothing, send)
     if not sent:
         return None, {}, b""
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
