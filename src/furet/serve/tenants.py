@@ -52,6 +52,11 @@ class Tenant:
         self.leaving: asyncio.Task[None] | None = None
         self.expiry: asyncio.TimerHandle | None = None
 
+    def stay(self) -> None:
+        """It does not expire."""
+        if self.expiry is not None:
+            self.expiry.cancel()
+
 
 class Tenants:
     """Who is in memory.
@@ -90,8 +95,7 @@ class Tenants:
             raise Busy(f"{model.name}: {tenant.users} requests are running or waiting", "ask again later")
         tenant.users += 1
         tenant.used = time()
-        if tenant.expiry is not None:
-            tenant.expiry.cancel()
+        tenant.stay()
         try:
             await self._loaded(tenant)
             assert tenant.worker is not None
@@ -107,6 +111,7 @@ class Tenants:
         if tenant in self.gone or not tenant.loading.done():
             self.retire(tenant)
         elif tenant is self.here.get(tenant.model.path) and self.keep_alive is not None and not tenant.pinned:
+            tenant.stay()
             later = asyncio.get_running_loop().call_later
             tenant.expiry = later(self.keep_alive, self._expire, tenant)
         self._look()
@@ -187,6 +192,7 @@ class Tenants:
             raise
 
     async def _leave(self, tenant: Tenant) -> None:
+        tenant.stay()
         tenant.loading.cancel()
         await asyncio.wait([tenant.loading])
         if tenant.worker is not None:

@@ -170,6 +170,21 @@ def test_an_idle_model_is_unloaded_after_a_while_but_no_pinned_one(run: Run, ser
     run(use())
 
 
+def test_a_model_that_has_gone_does_not_expire(run: Run, serving: Serving) -> None:
+    """Its room would be taken for ever."""
+
+    async def use() -> None:
+        async with serving(room=1.5, keep_alive=0.5) as models:
+            await told(models.run("tiny0", SHORT))
+            await models.unload("tiny0")
+            assert not models.loaded()
+            await asyncio.sleep(0.6)
+            assert not models.loaded()
+            await told(models.run("tiny1", SHORT))
+
+    run(use())
+
+
 def test_what_is_kept_is_loaded_at_the_start(run: Run, serving: Serving, tinies: list[Path]) -> None:
     async def use() -> None:
         async with serving(keep=[str(path) for path in tinies[:2]]) as models:
