@@ -83,6 +83,30 @@ def test_an_answer_with_a_table_and_code_grows_and_is_kept(page: Page, server: S
     assert page.evaluate("navigator.clipboard.readText()") == "print('ferret')\n"
 
 
+def test_a_thought_is_folded_and_stays_open_for_who_opened_it(page: Page, server: Server) -> None:
+    server.models.answer = "<think>Well, **ferrets** sleep.</think>\n\nThey sleep."
+    server.models.pause = 0.03
+    server.models.held.set()
+    say(page, "What do ferrets do?")
+    thought = page.locator(".answer summary")
+    expect(thought).to_have_text("Thinking…")
+    thought.click()
+    expect(thought).to_be_focused()
+    server.models.held.clear()
+    expect(thought).to_have_text("Thought")
+    rest(page)
+    expect(page.locator(".answer details strong")).to_be_visible()
+    expect(thought).to_be_focused()
+    expect(page.locator("#spoken")).to_have_text("They sleep.")
+    page.get_by_label("Copy", exact=True).last.click()
+    assert page.evaluate("navigator.clipboard.readText()") == server.models.answer
+    page.reload()
+    expect(thought).to_have_text("Thought")
+    expect(page.locator(".answer details strong")).to_be_hidden()
+    page.get_by_label("Edit this answer, as another branch").click()
+    expect(page.get_by_label("New wording")).to_have_value(server.models.answer)
+
+
 def test_stop_keeps_what_was_written_and_going_on_adds_to_it(page: Page, server: Server) -> None:
     server.models.answer = "one two three four five six seven"
     server.models.held.set()

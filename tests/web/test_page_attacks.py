@@ -85,7 +85,18 @@ def test_what_is_rendered_has_nothing_but_what_is_allowed(seed: int) -> None:
             for block in frame.blocks:
                 strict(block)
             shown[frame.first :] = frame.blocks
-        assert tuple(shown) == blocks
+        assert tuple(block.replace("Thinking…", "Thought") for block in shown) == blocks
+
+
+@pytest.mark.parametrize("vector", VECTORS)
+def test_a_thought_holds_what_is_in_it(vector: str) -> None:
+    whole = render(f"<think>{vector}</think>The answer.")
+    for block in whole:
+        strict(block)
+    folds = [block for block in whole if "<details" in block]
+    assert len(folds) == (not vector.startswith("</think>")) and folds == list(whole[: len(folds)])
+    assert all(fold.count("<details>") == fold.count("<summary>") == fold.count("</details>") == 1 for fold in folds)
+    assert all(fold.startswith("<details><summary>Thought</summary>") and fold.endswith("</details>") for fold in folds)
 
 
 def test_answers_messages_titles_and_names(start: Callable[..., Server], visit: Callable[..., Watched]) -> None:
@@ -96,7 +107,7 @@ def test_answers_messages_titles_and_names(start: Callable[..., Server], visit: 
     parts = [VECTORS[start : start + 45] for start in range(0, len(VECTORS), 45)]
     for number, part in enumerate(parts):
         text = "\n\n".join(part)
-        server.models.answer = text
+        server.models.answer = f"<think>{text}</think>{text}" if number % 2 else text
         chat = server.store.new_chat("smollm2" if number % 2 else server.models.names[1], title=TITLES[number])
         server.store.change(chat.id, system=part[0])
         page.evaluate("(id) => { location.hash = '#/' + id; }", chat.id)
@@ -105,6 +116,8 @@ def test_answers_messages_titles_and_names(start: Callable[..., Server], visit: 
         page.keyboard.press("Enter")
         page.wait_for_selector(".answer .actions")
         assert page.locator(".user .text").evaluate("element => element.children.length") == 0
+        for thought in page.locator("summary").all():
+            thought.click()
         assert page.evaluate(TOUCHED)
     page.keyboard.press("Control+k")
     page.keyboard.type("script")

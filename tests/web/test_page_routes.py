@@ -261,5 +261,62 @@ def test_an_answer_of_any_length_costs_by_its_length() -> None:
     assert sizes[400] < 4.5 * sizes[100]
 
 
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        (
+            "<think>\nHm, *so*.\n\n- one\n</think>\n\nHello",
+            ["Thought: <p>Hm, <em>so</em>.</p><ul><li>one</li></ul>", "<p>Hello</p>"],
+        ),
+        ("\n <think>a</think>b", ["Thought: <p>a</p>", "<p>b</p>"]),
+        ("<think>\n\n</think>\n\nNothing was thought", ["<p>Nothing was thought</p>"]),
+        ("<think>it was stopped </th", ["Thought: <p>it was stopped</p>"]),
+        ("<think>a</think>b <think>c</think>", ["Thought: <p>a</p>", "<p>b &lt;think&gt;c&lt;/think&gt;</p>"]),
+        ("<think>a <think> b</think>c", ["Thought: <p>a &lt;think&gt; b</p>", "<p>c</p>"]),
+        ("Say <think>a</think>", ["<p>Say &lt;think&gt;a&lt;/think&gt;</p>"]),
+        ("<thin", ["<p>&lt;thin</p>"]),
+        ("<thinner> air\n\nb", ["<p>&lt;thinner&gt; air</p>", "<p>b</p>"]),
+        (" " * 80 + "<think>a</think>", ["<figure>"]),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_what_was_thought_is_one_block_folded(text: str, blocks: list[str], size: int) -> None:
+    growing, shown = Growing(), list[str]()
+    for at in range(0, len(text), size):
+        growing.feed(text[at : at + size])
+        frame = growing.frame()
+        shown[frame.first :] = frame.blocks
+        assert tuple(shown) == growing.since(0).blocks  # what a page that comes now is given
+    whole = [block.replace("\n", "") for block in render(text)]
+    for block, start in zip(whole, blocks, strict=True):
+        assert block.startswith(start.replace("Thought: ", "<details><summary>Thought</summary>"))
+    assert [block.replace("Thinking…", "Thought").replace("\n", "") for block in shown] == whole
+
+
+def test_while_a_model_thinks_its_thought_says_so() -> None:
+    growing = Growing()
+    growing.feed("<think>first\n\nsecond")
+    assert growing.frame().blocks == ("<details><summary>Thinking…</summary><p>first</p>\n<p>second</p>\n</details>",)
+    growing.feed("</think>Said")
+    frame = growing.frame()
+    assert (frame.first, frame.final) == (0, 1) and frame.blocks[0].startswith("<details><summary>Thought</summary>")
+    assert frame.blocks[1] == "<p>Said</p>\n"
+
+
+def test_a_thought_stays_in_the_store_and_out_of_the_list(client: httpx.Client, server: Server) -> None:
+    server.models.answer = "<think>Hm.</think>**Yes.**"
+    chat = client.post("/ui/api/chats", json={"model": "smollm2"}).json()["id"]
+    client.post(f"/ui/api/chats/{chat}/say", json={"text": "go"})
+    for _ in range(4000):
+        message = server.store.open(chat).messages[-1]
+        if message.state == "complete" and message.role == "assistant":
+            break
+        client.get("/health")
+    assert message.content == server.models.answer
+    opened = client.get(f"/ui/api/chats/{chat}").json()
+    assert opened["chat"]["preview"] == "Yes." and opened["messages"][-1]["text"] == server.models.answer
+    assert server.models.answer in client.get(f"/ui/api/chats/{chat}/export?format=markdown").text
+
+
 def test_the_default_store_is_not_touched(tmp_path: Path, server: Server) -> None:
     assert server.store.path.is_relative_to(tmp_path)

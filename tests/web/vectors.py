@@ -117,7 +117,14 @@ _WHOLE = (
     "{{constructor.constructor('window.broken.push(1)')()}}",
     "${window.broken.push(1)}",
     "javascript:window.broken.push(1)",
+    f"<think><script>{_RUN}</script></think><script>{_RUN}</script>",
+    f"<think></summary></details><img src=x onerror=\"{_RUN}\"></think>",
+    f"<think><details open ontoggle=\"{_RUN}\"><summary onclick=\"{_RUN}\">Thought</summary>",
+    f"<think onclick=\"{_RUN}\">x</think onclick=\"{_RUN}\">",
+    f"<think>\n```html\n</think>\n<svg onload=\"{_RUN}\">\n```",
+    f"<think><think>[x](javascript:{_RUN})</think></think>![x]({_OUT}pixel.gif)",
+    f"</think><script>{_RUN}</script><think>",
 )  # fmt: skip
 
 VECTORS = (*_WHOLE, *(tag.format(name, _RUN) for tag in _TAGS for name in _HANDLERS))
-"""All of them: 100 of their own kind, and 8 elements with each of 21 handlers."""
+"""All of them: 107 of their own kind, and 8 elements with each of 21 handlers."""

@@ -8,7 +8,7 @@ from furet.serve.page.highlight import CLASSES
 
 _TAGS = """
     p br hr h1 h2 h3 h4 h5 h6 blockquote ul ol li strong em s code pre figure figcaption span a
-    table thead tbody tr th td
+    table thead tbody tr th td details summary
 """.split()  # noqa: SIM905
 _CELL = {"left", "centre", "right"}
 

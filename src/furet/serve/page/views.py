@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from furet.serve.models import Models
 
 
+_THOUGHT = re.compile(r"\A\s*<think>(.*?</think>|.*)", re.DOTALL)
 _MARKS = re.compile(r"```\w*|[`*#>|_~]+")  # of markdown, which a line of the list has no use for
 
 
@@ -29,7 +30,7 @@ def chat_view(chat: Chat, answering: bool = False) -> dict[str, Any]:
         "settings": dict(chat.settings),
         "pinned": chat.pinned,
         "archived": chat.archived,
-        "preview": _MARKS.sub("", chat.preview[:200]),
+        "preview": _MARKS.sub("", _THOUGHT.sub("", chat.preview, 1)[:200]),
         "updated": chat.updated,
         "answering": answering,
     }

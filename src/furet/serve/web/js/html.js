@@ -19,9 +19,19 @@ export function showBlocks(parent, first, blocks) {
     const block = h("div.rendered");
     block.innerHTML = policy ? policy.createHTML(html) : html;
     for (const figure of block.querySelectorAll("figure")) figure.append(copyButton());
-    if (old) old.replaceWith(block);
+    const [was, now] = [old, block].map((each) => each?.querySelector(":scope > details"));
+    if (was && now) goOn(was, now);
+    else if (old) old.replaceWith(block);
     else parent.append(block);
   });
+}
+
+/** Put what is in a fold into one that is shown: it stays open, and its title focused. @param {Element} shown @param {Element} now */
+function goOn(shown, now) {
+  const [title, ...rest] = now.childNodes;
+  shown.firstChild.textContent = title.textContent;
+  while (shown.childNodes.length > 1) shown.lastChild.remove();
+  shown.append(...rest);
 }
 
 function copyButton() {

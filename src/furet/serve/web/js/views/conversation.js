@@ -62,6 +62,11 @@ function viewOf(message, last, old) {
   const then = old && sources.get(old);
   if (then && (old.querySelector(".edit") || (then.message === now.message && then.last === last && then.busy === now.busy))) return old;
   const view = messageView(message, last);
+  const [was, fold] = [old, view].map((each) => each?.querySelector(".rendered > details > summary"));
+  if (was && fold) {
+    fold.parentElement.open = was.parentElement.open;
+    fold.dataset.key = was.dataset.key = `thought ${message.id}`; // the focus goes from one to the other
+  }
   sources.set(view, now);
   return view;
 }
@@ -91,8 +96,14 @@ export function tellMessage(message) {
   update({ messages });
   if (message.role === "user") toEnd();
   if (message.state !== "streaming" && message.role === "assistant") {
-    speak(message.state === "failed" ? "The answer failed." : document.querySelector(`[data-message="${CSS.escape(message.id)}"] .body`)?.textContent.slice(0, 600) ?? "");
+    speak(message.state === "failed" ? "The answer failed." : said(message.id).slice(0, 600));
   }
+}
+
+/** What an answer says, without what was thought. @param {string} message */
+function said(message) {
+  const blocks = [...document.querySelectorAll(`[data-message="${CSS.escape(message)}"] .rendered`)];
+  return blocks.filter((block) => !block.querySelector(":scope > details")).map((block) => block.textContent).join("");
 }
 
 /** More of an answer. @param {{message: string, first: number, blocks: string[], final: number, tokens: number, rate: number}} frame */
