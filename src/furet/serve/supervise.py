@@ -21,23 +21,49 @@ WAITING = 256  # requests that may wait for a slot
 log = logging.getLogger("furet.worker")
 
 
+class Queue:
+    """Slots for jobs, and those who wait for one, first come first served.
+
+    waiting     of these, how many
+    """
+
+    def __init__(self, slots: int, most_waiting: int) -> None:
+        self._slots = asyncio.Semaphore(slots)
+        self._most_waiting = most_waiting
+        self.waiting = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody else may wait."""
+        return self._slots.locked() and self.waiting >= self._most_waiting
+
+    async def enter(self) -> None:
+        """Take a slot when it is one's turn."""
+        self.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
+
+    def leave(self) -> None:
+        """Give the slot back."""
+        self._slots.release()
+
+
 class Worker:
     """One model, its process, and those who wait for it. Used in one asyncio loop.
 
     name    what people call the model
     load    how it is loaded; `slots` of it are the jobs that may run at once
-    waiting requests that wait for a slot, first come first served
     failed  why the model cannot be started again, once that is so; nothing else helps then but to load it anew
     """
 
     def __init__(self, load: wire.Load, name: str, most_waiting: int = WAITING) -> None:
         self.name = name
         self.load = load
-        self.waiting = 0
         self.failed: FuretError | None = None
-        self._most_waiting = most_waiting
-        self._slots = asyncio.Semaphore(load.slots)
-        self._quick = asyncio.Semaphore(wire.QUICK_SLOTS)
+        self._slow = Queue(load.slots, most_waiting)
+        self._quick = Queue(wire.QUICK_SLOTS, most_waiting)
         self._process: process.Process | None = None
         self._ready = asyncio.Event()  # there is a process to ask, or none will come
         self._next_start = 0.0
@@ -54,6 +80,11 @@ class Worker:
         """Jobs that the process has not ended yet."""
         return 0 if self._process is None else self._process.running
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a slot."""
+        return self._slow.waiting + self._quick.waiting
+
     async def start(self) -> None:
         """Load the model. Raises the FuretErrors of `furet.load`; WorkerDied when the process dies of it."""
         self._process = await process.start(self.load, self.name)
@@ -68,21 +99,17 @@ class Worker:
         raises  FuretErrors of the job; Busy when too many wait; WorkerDied when the process dies meanwhile, or dies
                 again and again
         """
-        slots = self._quick if isinstance(job, QUICK) else self._slots
-        if slots.locked() and self.waiting >= self._most_waiting:
+        queue = self._quick if isinstance(job, QUICK) else self._slow
+        if queue.full:
             says = f"{self.name}: {self.running} requests are running and {self.waiting} are waiting"
             raise Busy(says, "ask again later")
-        self.waiting += 1
-        try:
-            await slots.acquire()
-        finally:
-            self.waiting -= 1
+        await queue.enter()
         try:
             alive = await self._alive()
         except BaseException:
-            slots.release()
+            queue.leave()
             raise
-        async with aclosing(alive.run(job, slots.release)) as replies:
+        async with aclosing(alive.run(job, queue.leave)) as replies:
             async for reply in replies:
                 yield reply
 

@@ -91,8 +91,8 @@ class Tenants:
             tenant = None
         if tenant is None:
             tenant = self._enter(model)
-        if tenant.users >= MOST_SLOTS + WAITING:
-            raise Busy(f"{model.name}: {tenant.users} requests are running or waiting", "ask again later")
+        if tenant.worker is None and tenant.users >= MOST_SLOTS + WAITING:  # later the worker counts them
+            raise Busy(f"{model.name}: {tenant.users} requests wait for the model to be loaded", "ask again later")
         tenant.users += 1
         tenant.used = time()
         tenant.stay()

@@ -15,8 +15,8 @@ from asking import ENDLESS, Run, greedy, lives, told, until
 from furet import plan
 from furet.engine.memory import readable
 from furet.errors import Busy, DoesNotFit, FuretError, ModelFileError, WorkerDied
-from furet.serve import process
-from furet.serve.jobs import Describe
+from furet.serve import process, tenants
+from furet.serve.jobs import Describe, Tokenize
 from furet.serve.models import OWN, Models
 
 LONG = greedy("x", 250)  # about a second of a tiny model
@@ -194,6 +194,24 @@ def test_what_is_kept_is_loaded_at_the_start(run: Run, serving: Serving, tinies:
         async with serving() as models:
             with pytest.raises(DoesNotFit, match="tiny2 needs"):
                 await models.start()
+
+    run(use())
+
+
+def test_as_many_wait_for_a_model_to_be_loaded_as_may(
+    run: Run, serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenants, "MOST_SLOTS", 2)
+    monkeypatch.setattr(tenants, "WAITING", 0)
+
+    async def use() -> None:
+        async with serving() as models:
+            many = [models.run("tiny0", LONG) for _ in range(3)]
+            *first, refused = await asyncio.gather(*map(anext, many), return_exceptions=True)
+            assert isinstance(refused, Busy) and not any(isinstance(each, Exception) for each in first)
+            assert len(await models.result("tiny0", Tokenize("ab"))) == 1  # of answers, who may wait for it
+            for each in many:
+                await each.aclose()
 
     run(use())
 

@@ -22,6 +22,7 @@ from furet.serve.supervise import Worker
 
 Start = Callable[[wire.Load, str], "asyncio.Future[process.Process]"]
 
+ENDLESS_OF_TINY = greedy("x", 250)
 WAIT = 20.0  # seconds; on a machine that has nothing else to do it is one
 
 
@@ -43,6 +44,26 @@ def test_what_takes_no_step_does_not_wait_for_answers(run: Run, worker: Worker) 
                 await stream.aclose()
 
     assert len(run(asked())) == 1
+
+
+def test_what_takes_no_step_is_not_refused_because_answers_wait(run: Run, tinies: list[Path]) -> None:
+    async def asked() -> None:
+        made = a_worker(tinies[0], slots=1, most_waiting=2)
+        await made.start()
+        first = made.run(ENDLESS_OF_TINY)
+        await anext(first)
+        others = [asyncio.create_task(told(made.run(greedy("x", 1)))) for _ in range(2)]
+        await until(lambda: made.waiting == 2)
+        quick = [told_result(made.run(Detokenize([1, 2]))) for _ in range(wire.QUICK_SLOTS + 3)]
+        *found, refused = await asyncio.gather(*quick, return_exceptions=True)
+        assert not any(isinstance(each, Exception) for each in found)
+        assert isinstance(refused, Busy) and "4 are waiting" in refused.message
+        await first.aclose()
+        await asyncio.gather(*others)
+        assert made.running == made.waiting == 0
+        await made.close()
+
+    run(asked())
 
 
 async def told_result(replies: AsyncGenerator[Any, None]) -> list[Any]:
