@@ -121,7 +121,9 @@ class Models:
 
     async def unload(self, model: str) -> None:
         """Have a model leave memory, pinned or not, once its requests have ended; returns when it has."""
-        if tenant := self._tenants.here.get((await self._find(model)).path):
+        found = await self._find(model)
+        self._tenants.pin(found.path, False)
+        if tenant := self._tenants.here.get(found.path):
             self._tenants.retire(tenant)
             await tenant.left.wait()
 
@@ -130,12 +132,9 @@ class Models:
         found = await self._find(model)
         if on:
             async with self._tenants.using(found):
-                if tenant := self._tenants.here.get(found.path):
-                    tenant.pinned = True
-        elif tenant := self._tenants.here.get(found.path):
-            tenant.pinned = False
-            if not tenant.users:
-                self._tenants.released(tenant)
+                self._tenants.pin(found.path, True)
+        else:
+            self._tenants.pin(found.path, False)
 
     async def pull(self, ref: str) -> AsyncGenerator[PullProgress, None]:
         """Download a model; leaving the generator stops that. Raises BadRequest, NotFound, DownloadFailed, Busy."""

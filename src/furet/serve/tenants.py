@@ -66,6 +66,7 @@ class Tenants:
     keep_alive  seconds without a request after which one is retired; None: never
     here        those that take requests, by path
     gone        those that take none any more, but memory
+    kept        paths of those that stay when others need room, also where they have to be loaded anew
     """
 
     def __init__(self, budget: Budget, settings: Settings, keep_alive: float | None) -> None:
@@ -74,6 +75,7 @@ class Tenants:
         self.keep_alive = keep_alive
         self.here: dict[str, Tenant] = {}
         self.gone: set[Tenant] = set()
+        self.kept: set[str] = set()
         self._queue: deque[Tenant] = deque()  # wait for room, first come first served
         self._closed = False
 
@@ -103,6 +105,14 @@ class Tenants:
         finally:
             tenant.users -= 1
             tenant.used = time()
+            if not tenant.users:
+                self.released(tenant)
+
+    def pin(self, path: str, on: bool) -> None:
+        """Keep a model in memory, or let it go when others need the room."""
+        (self.kept.add if on else self.kept.discard)(path)
+        if tenant := self.here.get(path):
+            tenant.pinned = on
             if not tenant.users:
                 self.released(tenant)
 
@@ -147,6 +157,7 @@ class Tenants:
 
     def _enter(self, model: Listed) -> Tenant:
         tenant = self.here[model.path] = Tenant(model)
+        tenant.pinned = model.path in self.kept
         tenant.loading = asyncio.create_task(self._load(tenant))
         tenant.loading.add_done_callback(lambda task: task.cancelled() or task.exception())  # perhaps nobody waits
         return tenant

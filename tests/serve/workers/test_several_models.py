@@ -260,7 +260,7 @@ def test_the_end_of_the_server_ends_what_runs_and_what_waits(run: Run, serving: 
     run(use())
 
 
-def test_a_model_that_could_not_be_started_again_is_loaded_anew(
+def test_a_model_that_could_not_be_started_again_is_loaded_anew_and_stays(
     run: Run, serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import os
@@ -268,17 +268,28 @@ def test_a_model_that_could_not_be_started_again_is_loaded_anew(
 
     start = process.start
 
+    failures = 0
+
     async def fails(load: Any, name: str) -> process.Process:
-        monkeypatch.setattr(process, "start", start)
+        nonlocal failures
+        failures += 1
         raise DoesNotFit("for a moment")
 
     async def use() -> None:
         async with serving() as models:
-            await models.load("tiny0")
+            await models.pin("tiny0", True)
             monkeypatch.setattr(process, "start", fails)
             os.kill(models.loaded()[0].pid, signal.SIGKILL)
-            await until(lambda: process.start is start)
+            await until(lambda: failures == 1)
+            with pytest.raises(DoesNotFit):
+                await told(models.run("tiny0", SHORT))
+            assert failures == 2 and not models.loaded()
+            monkeypatch.setattr(process, "start", start)
             assert (await told(models.run("tiny0", SHORT)))[1].answer_tokens == 2
+            assert models.loaded()[0].pinned
+            await models.unload("tiny0")
+            await told(models.run("tiny0", SHORT))
+            assert not models.loaded()[0].pinned
 
     run(use())
 
