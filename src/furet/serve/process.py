@@ -202,8 +202,9 @@ async def start(load: wire.Load, name: str) -> Process:
             start_new_session=True,  # Ctrl-C in the terminal is the server's
             env={**environment, "PYTHONSAFEPATH": "1"},  # no module that lies in the working folder
         )
-    except OSError as error:
-        raise WorkerDied(f"{name}: its process could not be started: {error.strerror}") from None
+    except (OSError, RuntimeError) as error:  # asyncio may want a thread to wait for it
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise WorkerDied(f"{name}: its process could not be started: {why}") from None
     process = Process(child, name)
     try:
         process._send(load)

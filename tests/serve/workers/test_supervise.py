@@ -168,6 +168,34 @@ def test_a_process_that_dies_again_and_again_is_given_longer_and_longer_pauses(
     assert "after 5 deaths in a row" in caplog.text
 
 
+@pytest.mark.parametrize("error", [OSError(11, "no more processes"), RuntimeError("can't start new thread")])
+def test_a_machine_that_gives_no_process_is_asked_again(
+    run: Run, tinies: list[Path], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    start = asyncio.create_subprocess_exec
+    asked = 0
+
+    async def refused(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise error
+        return await start(*arguments, **options)
+
+    async def kill() -> None:
+        made = a_worker(tinies[0])
+        await made.start()
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", refused)
+        monkeypatch.setattr(supervise, "FIRST_PAUSE", 0.01)
+        os.kill(made.pid, signal.SIGKILL)
+        await until(lambda: asked > 0)
+        assert (await told(made.run(greedy("x", 2))))[1].answer_tokens == 2
+        assert asked == 3
+        await made.close()
+
+    run(kill())
+
+
 def test_a_model_that_cannot_be_loaded_again_says_why(
     run: Run, tinies: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
