@@ -98,6 +98,7 @@ def test_the_last_word_counts() -> None:
 def test_what_the_operator_pinned_stays() -> None:
     async def work(models: OneModel, departures: Departures) -> None:
         models.model = replace(models.model, pinned=True)
+        await departures.set("m", inf)
         await departures.set("m", 0)
         assert models.model.pinned and not models.gone.is_set()
 

@@ -47,8 +47,9 @@ class Departures:
         """Let a model that was just used leave after so many seconds without work."""
         self._forget(model)
         if stay == inf:
-            self._pinned.add(model)
-            await self._models.pin(model, True)
+            if not any(each.pinned for each in self._models.loaded() if each.name == model):
+                self._pinned.add(model)
+                await self._models.pin(model, True)
             return
         if model in self._pinned:
             self._pinned.discard(model)
