@@ -189,6 +189,14 @@ def test_all_values_of_a_file_are_shown_when_asked_for(http: TestClient) -> None
     json.dumps(shown, allow_nan=False)
 
 
+@pytest.mark.parametrize("name", ["Fake", "FAKE:latest", "fake:latest"])
+def test_a_model_has_its_name_in_any_case(http: TestClient, models: FakeModels, name: str) -> None:
+    assert http.post("/api/show", json={"model": name}).json()["modelfile"] == "FROM fake\n"
+    assert http.post("/api/chat", json={"model": "fake"}).json()["done_reason"] == "load" and models.loaded()
+    assert http.post("/api/chat", json={"model": name, "keep_alive": 0}).json()["done_reason"] == "unload"
+    assert not models.loaded()
+
+
 def test_clients_find_out_that_somebody_is_there(http: TestClient) -> None:
     assert http.head("/").status_code == 200 and http.head("/api/version").status_code == 200
     assert isinstance(http.get("/api/version").json()["version"], str)
