@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -68,6 +69,36 @@ def test_a_process_that_was_started_again_is_counted_once(client: Client, models
         assert figures(called)["furet_worker_restarts_total[]"] == restarts
     models._loaded["fake"] = replace(first, pid=99, since=first.since + 1)  # loaded anew
     assert figures(called)["furet_worker_restarts_total[]"] == 2
+
+
+def test_what_is_counted_never_becomes_less(client: Client, models: FakeModels) -> None:
+    """Whatever becomes of processes and models; of a model that comes while it goes there is one figure."""
+    called = client()
+    called.post("/v1/chat/completions", json=CHAT)
+    one = models.loaded()[0]
+    before = figures(called)
+    assert before["furet_answer_tokens_total[]"] == 3
+
+    def grown() -> dict[str, float]:
+        nonlocal before
+        found = figures(called)
+        counted = [name for name in before if re.search(r"(_total|_count|_sum|_bucket)\[", name)]
+        assert len(counted) > 20 and all(found[name] >= before[name] for name in counted)
+        before = found
+        return found
+
+    models.after = WorkerDied("killed")
+    called.post("/v1/chat/completions", json=CHAT)
+    models.after, models._loaded["fake"] = None, replace(one, pid=77)
+    assert grown()["furet_worker_restarts_total[]"] == 1
+    models._loaded = {"going": replace(one, pid=77), "coming": replace(one, pid=0, since=one.since + 1, pinned=True)}
+    assert grown()["furet_model_memory_bytes['fake']"] == 2 * one.bytes and before["furet_model_pinned['fake']"] == 1
+    models._loaded = {}
+    assert "furet_model_memory_bytes['fake']" not in grown()
+    called.post("/v1/chat/completions", json=CHAT)
+    found = grown()
+    assert found["furet_answers_lost_total[]"] == found["furet_worker_restarts_total[]"] == 1
+    assert found["furet_answer_tokens_total[]"] == 6 and found["furet_prompt_tokens_total[]"] == 12
 
 
 def test_health_tells_that_the_server_is_alive_and_no_more(client: Client) -> None:
