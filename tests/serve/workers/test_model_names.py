@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event as Flag
@@ -216,6 +217,26 @@ def test_nothing_is_fetched_offline(run: Run, cache: Path, monkeypatch: pytest.M
 
     with pytest.raises(NotFound, match="switched off"):
         run(read())
+
+
+@pytest.mark.parametrize("how", ["the server's option", "the environment"])
+def test_nothing_is_asked_of_the_hub_offline(
+    run: Run, cache: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Neither a model nor the header that its plan is made from."""
+
+    def network(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "create_connection", network)
+    monkeypatch.setattr(socket, "getaddrinfo", network)
+    models = Models(threads=1, offline=how == "the server's option")
+    if models._offline:
+        monkeypatch.delenv("HF_HUB_OFFLINE")
+    for ref in ("hf:a/b", "a/b:Q4_0", "pypi:other", "qwen2.5-coder-1.5b"):
+        with pytest.raises((NotFound, BadRequest), match=r"switched off|there is no model|not on the hub"):
+            run(models.plan(ref))
+    assert run(models.plan("pypi:small==1.0", 64))["context"] == 64
 
 
 def test_requests_by_hostile_names_start_no_process(run: Run, cache: Path) -> None:
