@@ -7,6 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -30,9 +33,9 @@ from furet.chat.events import Began, Ended, Text
 from furet.chat.model import Model
 from furet.errors import BadRequest, ContextOverflow, FuretError
 from furet.serve import wire
-from furet.serve.jobs import AnswerChat, Continue, CountTokens, Describe, Detokenize, Embed, Tokenize
+from furet.serve.jobs import AnswerChat, Continue, CountTokens, Describe, Detokenize, Embed, Result, Tokenize
 from furet.serve.supervise import Worker
-from furet.serve.worker import BAD_MESSAGE, Window
+from furet.serve.worker import BAD_MESSAGE, Jobs, Window
 
 COMMAND = [sys.executable, "-m", "furet.serve.worker"]
 
@@ -212,6 +215,55 @@ def test_nothing_is_left_of_200_jobs(run: Run, worker: Worker) -> None:
     assert (descriptors(pid), descriptors(here)) == before[:2]
     assert resident(pid) - before[3] < 16 << 20
     assert worker.pid == pid and worker.waiting == 0 and not worker._process._answers
+
+
+def test_what_cannot_be_sent_takes_no_slot(run: Run, tinies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask for it, and whoever waits behind them."""
+
+    async def ask() -> None:
+        made = Worker(wire.Load(str(tinies[0]), threads=1, slots=1), "tiny")
+        await made.start()
+        bad = [Continue("x", {"stop": object()}), Continue("x" * 5000), Tokenize("x" * 5000)]
+        monkeypatch.setattr(wire, "MAX_FRAME", 5000)
+        for _ in range(wire.QUICK_SLOTS + 1):
+            first = made.run(greedy("x", 250))
+            await anext(first)
+            waiting = [asyncio.create_task(told(made.run(job))) for job in (*bad, greedy("x", 1))]
+            await until(lambda: made.waiting == 3)
+            await first.aclose()
+            *refused, answered = await asyncio.gather(*waiting, return_exceptions=True)
+            assert all(isinstance(each, BadRequest) for each in refused) and answered[1].answer_tokens == 1
+        assert made.running == made.waiting == 0 and not made._process._answers
+        await made.close()
+
+    run(ask())
+
+
+def test_a_thread_that_the_system_does_not_give_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: SimpleQueue[bytes] = SimpleQueue()
+    jobs = Jobs(FakeModel(), 1, sent.put)
+
+    def refuses(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", refuses)
+        for id in range(1, 20):
+            jobs.handle(wire.Start(id, Detokenize([1])))
+            news = wire.decode_news(sent.get(timeout=10)[wire.HEADER :])
+            assert isinstance(news, wire.Failed) and (news.id, news.kind) == (id, "Busy")
+    jobs.handle(wire.Start(20, Detokenize([1])))
+    said = [wire.decode_news(sent.get(timeout=10)[wire.HEADER :]) for _ in range(2)]
+    assert said == [wire.Gave(20, Result({"text": "[1]"})), wire.Done(20)] and not jobs._windows
+
+
+class FakeModel:
+    """What a job needs that takes no step."""
+
+    class tokenizer:
+        @staticmethod
+        def decode(tokens: list[int], skip_special: bool) -> str:
+            return str(tokens)
 
 
 def test_the_process_does_not_mind_ctrl_c(run: Run, worker: Worker) -> None:
