@@ -179,3 +179,48 @@ def test_an_answer_is_said_once_when_it_is_whole(server: Server, visit: Callable
     said = page.evaluate("window.said")
     assert len(said) == 1 and said[0].startswith("Title")
     assert page.locator(".body").get_attribute("aria-live") is None
+
+
+@pytest.fixture
+def talked(server: Server) -> str:
+    """A chat that was had before."""
+    chat = server.store.new_chat("smollm2", title="Ferrets").id
+    for text in ("Do they sleep?", "And eat?"):
+        server.store.say(chat, text)
+        server.store.finish(server.store.begin(chat).id, f"# Yes\n\n{text}", state="complete")
+    return chat
+
+
+def test_what_was_said_before_is_found_and_not_read_out(
+    server: Server, visit: Callable[..., Watched], talked: str
+) -> None:
+    page = visit(server).page
+    with page.expect_response(lambda answer: f"events?chat={talked}" in answer.url):
+        page.locator("#chats .chat a").click()
+    log = page.get_by_role("log", name="Messages")
+    expect(log.get_by_role("article")).to_have_count(4)
+    expect(log).to_have_attribute("aria-live", "off")
+    names = [each.get_attribute("aria-label") for each in log.get_by_role("article").all()]
+    assert names == ["You said", "smollm2 said"] * 2
+    headings = log.get_by_role("heading", level=2)
+    expect(headings).to_have_count(4)
+    expect(page.get_by_role("heading", name="Ferrets", level=1)).to_be_visible()
+    expect(page.locator("#field")).to_be_focused()
+    page.request.patch(f"{server.address}/ui/api/chats/{talked}", data={"title": "Sleep"})
+    expect(page.get_by_role("heading", name="Sleep", level=1)).to_be_visible()  # all that was told before has come
+    expect(page.locator("#spoken")).to_have_text("Ferrets: 4 messages.")
+    server.models.held.set()
+    page.get_by_label("Answer again").last.click()
+    expect(log.get_by_role("article", name="smollm2 is writing")).to_be_visible()
+    server.models.held.clear()
+    expect(page.locator("#spoken")).to_contain_text("Title")
+
+
+def test_on_a_phone_what_is_opened_is_read_before_a_keyboard_comes(
+    server: Server, visit: Callable[..., Watched], talked: str
+) -> None:
+    page = visit(server, f"/ui/#/{talked}", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page
+    expect(page.get_by_role("log", name="Messages")).to_be_focused()
+    page.get_by_label("Show chats").click()
+    page.get_by_label("New chat", exact=True).click()
+    expect(page.locator("#field")).to_be_focused()

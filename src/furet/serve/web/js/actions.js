@@ -3,7 +3,8 @@
 import { get, patch, post, remove } from "./api.js";
 import { at } from "./dom.js";
 import { state, update, writing } from "./state.js";
-import { attempt, toast } from "./views/toast.js";
+import { attempt, speak, toast } from "./views/toast.js";
+import { count } from "./words.js";
 
 export let reopen = () => {};
 let added = (/** @type {any} */ _message) => {};
@@ -47,13 +48,20 @@ export async function openChat(id, message = "") {
     update({ chat: null, messages: [], earlier: false });
     visit("");
     reopen();
-    return;
+    return focusTalk();
   }
   if (!(await load(() => get(`/chats/${id}`), () => true))) return openChat("");
   visit(`#/${id}`);
   reopen();
+  if (state.messages.length) speak(`${state.chat.title}: ${count(state.messages.length, "message")}${state.earlier ? " and earlier ones" : ""}.`);
   if (message) await bringUp(message);
-  else at("field").focus({ preventScroll: true });
+  else focusTalk();
+}
+
+/** Go to the field; where that would bring up a keyboard over what is to be read, to the messages. */
+export function focusTalk() {
+  const read = state.messages.length && matchMedia("(hover: none)").matches;
+  at(read ? "messages" : "field").focus({ preventScroll: true });
 }
 
 /** Have the address say what is shown, so that it can be gone back to. @param {string} hash */

@@ -1,7 +1,7 @@
 /** The beginning: what the page needs is asked for once, the views start, and the server's events are followed. */
 
 import { get } from "./api.js";
-import { connect, inOrder, openChat, position, refresh, reloadChats, stop } from "./actions.js";
+import { connect, focusTalk, inOrder, openChat, position, refresh, reloadChats, stop } from "./actions.js";
 import { at, fill } from "./dom.js";
 import { listen } from "./events.js";
 import { icon } from "./icons.js";
@@ -40,7 +40,7 @@ async function begin() {
   update({ ...found, ready: true });
   connect(listen(position, tell, connected), tellMessage);
   if (chatInAddress()) await openChat(chatInAddress());
-  at("field").focus();
+  else focusTalk();
 }
 
 const chatInAddress = () => /^#\/([\w-]+)$/.exec(location.hash)?.[1] ?? "";

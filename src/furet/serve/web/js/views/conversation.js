@@ -49,7 +49,7 @@ function draw() {
   const older = chat === drawn.chat && first !== drawn.first;
   const there = new Map([...at("messages").querySelectorAll("[data-message]")].map((view) => [view.dataset.message, view]));
   const views = state.messages.map((message, place) => viewOf(message, place === state.messages.length - 1, there.get(message.id)));
-  if (state.earlier) views.unshift(h("p.older.quiet", {}, "Earlier messages"));
+  if (state.earlier) views.unshift(h("button.older.quiet", { type: "button", "data-key": "older", onclick: loadEarlier }, "Earlier messages"));
   fill(at("messages"), ...views);
   drawn = { chat, first };
   if (older) at("scroll").scrollTop = at("scroll").scrollHeight - fromEnd; // what is read stays where it is
@@ -86,6 +86,7 @@ export function toEnd() {
 export function tellMessage(message) {
   const messages = [...state.messages];
   const place = messages.findIndex((each) => each.id === message.id);
+  const before = messages[place];
   if (place >= 0) {
     if (message.state === "streaming") message = { ...message, blocks: messages[place].blocks, final: messages[place].final };
     messages[place] = message;
@@ -95,7 +96,7 @@ export function tellMessage(message) {
   }
   update({ messages });
   if (message.role === "user") toEnd();
-  if (message.state !== "streaming" && message.role === "assistant") {
+  if (message.role === "assistant" && message.state !== "streaming" && (!before || before.state === "streaming")) {
     speak(message.state === "failed" ? "The answer failed." : said(message.id).slice(0, 600));
   }
 }

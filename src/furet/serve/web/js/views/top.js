@@ -16,7 +16,8 @@ function title() {
   document.title = state.chat?.title ? `${state.chat.title} · furet` : "furet";
   at("open-settings").hidden = !state.chat;
   if (!state.chat) return [h("span.with", {})];
-  return [h("button.name", { type: "button", title: "Rename", "aria-label": `Rename: ${state.chat.title || "New chat"}`, onclick: rename }, state.chat.title || "New chat"), company()];
+  const name = state.chat.title || "New chat";
+  return [h("div", { role: "heading", "aria-level": 1, "aria-label": name }, h("button.name", { type: "button", title: "Rename", "aria-label": `Rename: ${name}`, onclick: rename }, name)), company()];
 }
 
 function company() {
