@@ -54,6 +54,7 @@ class Models:
     memory      for all of them and the server itself; None: what the machine leaves now
     threads, context, sequences, kv     of each, as for `furet.load`
     keep        models that `start` loads and pins; these may also be paths
+    draft       a smaller model that guesses what the one to keep will say; there is one then
     keep_alive  seconds without a request after which a model is unloaded; None: never
     offline     True: download nothing
     budget      what that leaves for models
@@ -69,14 +70,18 @@ class Models:
         sequences: int = 8,
         kv: CacheType = "f16",
         keep: Sequence[str] = (),
+        draft: str | None = None,
         keep_alive: float | None = None,
         offline: bool = False,
     ) -> None:
+        require_one(keep, draft)
         found = budget(memory)
         wanted = settings(context, sequences, CHUNK, threads, kv=kv)
         self.budget = Budget(max(0, found.bytes - OWN), f"{found.source} less {readable(OWN)} for the server")
-        self._tenants = Tenants(self.budget, wanted, keep_alive)
         self._keep = [names.named(ref) for ref in keep]
+        self._draft = None if draft is None else names.named(draft)
+        drafts = {} if self._draft is None else {self._keep[0].path: self._draft.path}
+        self._tenants = Tenants(self.budget, wanted, keep_alive, drafts)
         self._given = {name: each for each in self._keep for name in (each.ref, each.alias) if name}
         self._offline = offline or None
         self._known: dict[str, Listed] = {}  # by names that were asked for; of use while they are in memory
@@ -150,8 +155,10 @@ class Models:
             self._pulls -= 1
 
     async def delete(self, ref: str) -> None:
-        """Delete a model from the store. Raises NotFound; Busy while it answers or is pinned."""
+        """Delete a model from the store. Raises NotFound; Busy while it answers, is pinned, or guesses for another."""
         model = await self._find(ref)
+        if self._draft is not None and model.path == self._draft.path:
+            raise Busy(f"{model.name} guesses for {self._keep[0].name}", "start the server without --draft")
         if tenant := self._tenants.here.get(model.path):
             if tenant.users or tenant.pinned:
                 raise Busy(f"{model.name} {'is answering' if tenant.users else 'is pinned'}", "stop that first")
@@ -195,6 +202,15 @@ class Models:
                 self._known.clear()
             self._known[name] = known
         return known
+
+
+def require_one(models: Sequence[str], draft: str | None) -> None:
+    """Raise BadRequest unless a draft has the one model whose words it guesses."""
+    if draft is not None and len(models) != 1:
+        raise BadRequest(
+            f"draft: got {len(models)} models to load, wanted the one that it guesses for",
+            "name one: furet serve MODEL --draft SMALLER; others are loaded when they are asked for",
+        )
 
 
 def _loaded(tenant: Tenant) -> Loaded:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from time import time
 
 from furet.engine.memory import Budget, readable
-from furet.engine.plan import Plan, Settings, make_plan, require_fit
+from furet.engine.plan import Plan, Settings, draft_bytes, make_plan, require_fit
 from furet.errors import Busy, DoesNotFit
 from furet.serve.names import Listed
 from furet.serve.supervise import WAITING, Worker
@@ -64,15 +65,19 @@ class Tenants:
     budget      bytes for all
     settings    how each is loaded
     keep_alive  seconds without a request after which one is retired; None: never
+    drafts      by the path of a model that of a smaller one, which guesses what it will say
     here        those that take requests, by path
     gone        those that take none any more, but memory
     kept        paths of those that stay when others need room, also where they have to be loaded anew
     """
 
-    def __init__(self, budget: Budget, settings: Settings, keep_alive: float | None) -> None:
+    def __init__(
+        self, budget: Budget, settings: Settings, keep_alive: float | None, drafts: Mapping[str, str] = {}
+    ) -> None:
         self.budget = budget
         self.settings = settings
         self.keep_alive = keep_alive
+        self.drafts = drafts
         self.here: dict[str, Tenant] = {}
         self.gone: set[Tenant] = set()
         self.kept: set[str] = set()
@@ -135,18 +140,23 @@ class Tenants:
             tenant.leaving = asyncio.create_task(self._leave(tenant))
 
     def plan(self, where: str, context: int | None = None) -> Plan:
-        """The plan of a model as it would be loaded; reads its header. Raises as `furet.plan`."""
+        """The plan of a model as it would be loaded, with its draft; reads their headers. Raises as `furet.plan`."""
         from dataclasses import replace
 
         from furet.engine.headers import header
         from furet.families import read_model
 
-        with header(where) as found:
+        with ExitStack() as opened:
+            found = opened.enter_context(header(where))
             model = read_model(found, where)
             wanted = self.settings if context is None else replace(self.settings, context=context)
             if context is None and wanted.context is not None:  # what any may have, not what each must be able to
                 wanted = replace(wanted, context=min(wanted.context, model.config.context))
-            return make_plan(found, model, wanted, self.budget)
+            draft = None
+            if path := self.drafts.get(where):
+                second = opened.enter_context(header(path))
+                draft = partial(draft_bytes, second, read_model(second, path), wanted)
+            return make_plan(found, model, wanted, self.budget, draft)
 
     async def close(self) -> None:
         """End all processes, and with WorkerDied what they were doing."""
@@ -189,6 +199,7 @@ class Tenants:
                 context=plan.context,
                 sequences=settings.sequences,
                 kv=settings.kv,
+                draft=self.drafts.get(path),
                 slots=min(MOST_SLOTS, SLOTS_FOR_A_SEQUENCE * settings.sequences),
             )
             worker = Worker(load, name)

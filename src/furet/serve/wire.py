@@ -45,6 +45,7 @@ class Load:
     context: int | None = None
     sequences: int = 1
     kv: CacheType = "f16"
+    draft: str | None = None
     slots: int = 1
 
 

@@ -200,6 +200,7 @@ def _loaded(load: wire.Load) -> Model:
             context=load.context,
             sequences=load.sequences,
             kv=load.kv,
+            draft=load.draft,
             offline=True,
         )
     except MemoryError:
