@@ -147,12 +147,12 @@ class Models:
         if self._pulls >= MOST_PULLS:
             raise Busy(f"{self._pulls} models are being downloaded, as many as may", "wait for one of them")
         self._pulls += 1
-        try:
-            async with aclosing(pulling.pull(ref, self._offline)) as progress:
-                async for each in progress:
-                    yield each
-        finally:
-            self._pulls -= 1
+        async with aclosing(pulling.pull(ref, self._offline, self._pulled)) as progress:
+            async for each in progress:
+                yield each
+
+    def _pulled(self) -> None:
+        self._pulls -= 1
 
     async def delete(self, ref: str) -> None:
         """Delete a model from the store. Raises NotFound; Busy while it answers, is pinned, or guesses for another."""

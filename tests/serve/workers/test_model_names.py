@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event as Flag
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -199,11 +200,49 @@ def test_a_download_that_nobody_waits_for_stops(run: Run, monkeypatch: pytest.Mo
             await anext(models.pull("a/more"))
         for stream in streams:
             await stream.aclose()
-        await until(lambda: len(stopped) == MOST_PULLS)
+        await until(lambda: len(stopped) == MOST_PULLS and not models._pulls)
         again = models.pull("a/more")
         await anext(again)
         await again.aclose()
-        await until(lambda: len(stopped) == MOST_PULLS + 1)
+        await until(lambda: len(stopped) == MOST_PULLS + 1 and not models._pulls)
+
+    run(leave())
+
+
+def test_a_download_that_nobody_waits_for_counts_until_it_has_stopped(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network may hold it up; who comes and goes would have any number of threads."""
+    free = Flag()
+
+    def pull(ref: str, *, progress: Callable[[str, int, int | None], None], offline: bool | None) -> Path:
+        progress("file", 0, None)
+        assert free.wait(20)
+        progress("file", 1, None)
+        return Path(ref)
+
+    monkeypatch.setattr(store, "pull", pull)
+
+    async def leave() -> None:
+        models = Models()
+        for number in range(MOST_PULLS):
+            stream = models.pull(f"a/b{number}")
+            await anext(stream)
+            await stream.aclose()
+        with pytest.raises(Busy, match="downloaded"):
+            await anext(models.pull("a/more"))
+        free.set()
+        await until(lambda: not models._pulls)
+        assert [each.label async for each in models.pull("a/more")]
+        await until(lambda: not models._pulls)
+
+        def refuses(thread: Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(Thread, "start", refuses)
+        for _ in range(MOST_PULLS + 1):
+            with pytest.raises(Busy, match="no more threads"):
+                await anext(models.pull("a/more"))
 
     run(leave())
 
