@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -344,6 +345,36 @@ def test_on_a_phone_the_chats_are_a_drawer_and_nothing_is_too_wide(
     expect(page.locator("#chats .chat")).to_be_in_viewport()
     page.locator("#veil").click(position={"x": 350, "y": 300})
     expect(page.locator("#side")).not_to_be_in_viewport()
+
+
+def test_words_in_tables_stay_whole_on_a_phone(start: Callable[..., Server], visit: Callable[..., Watched]) -> None:
+    server = start("smollm2")
+    server.models.answer = (
+        "| Drink | Caffeine in mg | Origin | Remarks |\n|--|--|--|--|\n| Coffee | 95 | Ethiopia | beans are roasted |"
+    )
+    page = visit(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page
+    page.get_by_role("button", name="Say hello").click()
+    rest(page)
+    lines = "cell => { const range = document.createRange(); range.selectNodeContents(cell); return new Set("
+    lines += "[...range.getClientRects()].map((each) => each.top)).size; }"
+    for word in ("Coffee", "Ethiopia"):
+        assert page.get_by_role("cell", name=word).evaluate(lines) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_who_speaks_has_the_name_that_people_know(page: Page, server: Server) -> None:
+    told = {name: {"author": {"role": role}, "content": {"content_type": "text", "parts": ["Hello."]}}
+            for name, role in (("a", "user"), ("b", "assistant"))}  # fmt: skip
+    tree = {"a": {"parent": None, "children": ["b"]}, "b": {"parent": "a", "children": []}}
+    mapping = {name: {"id": name, "message": told[name], **place} for name, place in tree.items()}
+    chats = [{"title": "Elsewhere", "create_time": 1.0, "update_time": 2.0, "mapping": mapping, "current_node": "b"}]
+    data = base64.b64encode(json.dumps(chats).encode()).decode()
+    page.request.post(f"{server.address}/ui/api/import", data={"data": data})
+    members = [{"name": name, "model": "smollm2"} for name in ("Believer", "Doubter")]
+    page.request.post(f"{server.address}/ui/api/chats", data={"members": members})
+    expect(page.locator("#chats .said", has_text="Believer, Doubter")).to_be_visible()
+    page.locator("#chats a", has_text="Elsewhere").click()
+    expect(page.locator(".answer .who")).to_contain_text("ChatGPT")
 
 
 def test_dark_is_dark_and_stays(page: Page) -> None:

@@ -53,5 +53,8 @@ export const writing = () => state.messages.find((message) => message.state === 
 /** What people call a model: a path or an address is cut to its end. @param {string | null} name */
 export const shortened = (name) => (name ?? "").split("/").pop().replace(/\.gguf$/i, "") || "No model";
 
-/** Who takes part in a chat. @param {Chat} chat @returns {string[]} */
+/** Who takes part in a chat, as people call them. @param {Chat} chat @returns {string[]} */
+export const namesOf = (chat) => (chat.members.length ? chat.members.map((member) => member.name) : [shortened(chat.model)]);
+
+/** The models that take part in a chat. @param {Chat} chat @returns {string[]} */
 export const modelsOf = (chat) => (chat.members.length ? chat.members.map((member) => member.model) : [chat.model ?? ""]);

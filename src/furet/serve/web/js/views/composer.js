@@ -3,7 +3,7 @@
 import { say, stop } from "../actions.js";
 import { at, fill } from "../dom.js";
 import { icon } from "../icons.js";
-import { modelsOf, shortened, state, watch, writing } from "../state.js";
+import { namesOf, state, watch, writing } from "../state.js";
 import { editor } from "./message.js";
 
 const drafts = new Map(); // what was written and not sent, by chat
@@ -26,7 +26,7 @@ export function startComposer() {
       shown = now;
       fit();
     }
-    field.placeholder = state.chat ? `Write to ${state.chat.members.length ? "the group" : modelsOf(state.chat).map(shortened)[0]}` : "Write a message";
+    field.placeholder = state.chat ? `Write to ${state.chat.members.length ? "the group" : namesOf(state.chat)[0]}` : "Write a message";
   });
   watch(["chat", "messages", "models", "connected"], look);
 }
@@ -50,7 +50,8 @@ function pace(busy) {
   if (!state.connected) return "Not connected; trying again";
   const message = writing();
   if (!message?.tokens) return busy ? "Reading…" : "";
-  return `${message.rate.toFixed(message.rate < 10 ? 1 : 0)} tokens/s, ${message.tokens} so far`;
+  const rate = message.rate ? `${message.rate.toFixed(message.rate < 10 ? 1 : 0)} tokens/s, ` : ""; // not yet, of one alone
+  return `${rate}${message.tokens} so far`;
 }
 
 async function send() {

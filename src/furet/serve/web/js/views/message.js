@@ -18,10 +18,11 @@ const SAYS = { complete: "said", streaming: "is writing", stopped: "said, and wa
 /** @param {Message} message @param {boolean} last */
 export function messageView(message, last) {
   const mine = message.role === "user";
-  const name = mine ? "You" : message.speaker || shortened(message.model);
+  const model = message.model ?? state.chat?.model ?? null; // imported answers do not name one each
+  const name = mine ? "You" : message.speaker || shortened(model);
   const view = h("article.message", { class: `${mine ? "user" : "answer"}${last ? " last" : ""}`, "data-message": message.id, "aria-label": `${name} ${mine ? "said" : SAYS[message.state]}` });
   if (mine) view.append(h("h2.unseen", {}, name), h("div.text", { dir: "auto" }, message.text));
-  else view.append(h("div.who", { role: "heading", "aria-level": 2, "aria-label": name }, avatar(message.model, message.speaker ?? ""), name), body(message));
+  else view.append(h("div.who", { role: "heading", "aria-level": 2, "aria-label": name }, avatar(model, message.speaker ?? ""), name), body(message));
   if (message.state === "failed") view.append(failure(message));
   if (message.state !== "streaming") view.append(actions(message, last, view));
   return view;

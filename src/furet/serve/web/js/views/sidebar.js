@@ -3,7 +3,7 @@
 import { chooseContact, moreChats, openChat, changeChat, deleteChat } from "../actions.js";
 import { at, fill, h } from "../dom.js";
 import { icon } from "../icons.js";
-import { modelsOf, shortened, state, watch } from "../state.js";
+import { namesOf, shortened, state, watch } from "../state.js";
 import { period, when } from "../words.js";
 import { avatar, avatarOf } from "./avatar.js";
 import { confirm, menu } from "./dialog.js";
@@ -60,7 +60,7 @@ function chats() {
 function entry(chat) {
   const open = state.chat?.id === chat.id;
   const title = chat.title || "New chat";
-  const said = chat.answering ? h("span.said.busy", {}, "writing…") : h("span.said", {}, chat.preview || modelsOf(chat).map(shortened).join(", "));
+  const said = chat.answering ? h("span.said.busy", {}, "writing…") : h("span.said", {}, chat.preview || namesOf(chat).join(", "));
   return h("li.chat", { class: open ? "open" : "" },
     h("a", { href: `#/${chat.id}`, "data-key": chat.id, "aria-current": open ? "page" : undefined, onclick: (event) => (event.preventDefault(), openChat(chat.id)) },
       avatarOf(chat),

@@ -2,7 +2,7 @@
 
 import { changeChat } from "../actions.js";
 import { at, fill, h } from "../dom.js";
-import { modelsOf, shortened, state, watch } from "../state.js";
+import { modelsOf, namesOf, state, watch } from "../state.js";
 import { size } from "../words.js";
 import { openModels } from "./models.js";
 
@@ -22,10 +22,9 @@ function title() {
 
 function company() {
   if (!state.chat) return h("span.with", {});
-  const names = state.chat.members.length ? state.chat.members.map((member) => member.name) : modelsOf(state.chat).map(shortened);
   const awake = modelsOf(state.chat).every((name) => state.models.some((model) => model.name === name && model.awake));
   const gone = !modelsOf(state.chat).every((name) => state.models.some((model) => model.name === name));
-  return h("div.with", {}, `${names.join(", ")} · ${gone ? "not on this machine" : awake ? "awake" : "asleep, wakes when written to"}`);
+  return h("div.with", {}, `${namesOf(state.chat).join(", ")} · ${gone ? "not on this machine" : awake ? "awake" : "asleep, wakes when written to"}`);
 }
 
 function rename() {

@@ -3,7 +3,7 @@
 import { post } from "../api.js";
 import { contactForNew, say } from "../actions.js";
 import { h } from "../dom.js";
-import { modelsOf, shortened, state } from "../state.js";
+import { namesOf, shortened, state } from "../state.js";
 import { size } from "../words.js";
 import { avatar } from "./avatar.js";
 import { openModels } from "./models.js";
@@ -42,7 +42,7 @@ function greeting(here) {
 
 /** @param {import("../state.js").Chat} chat */
 function beginning(chat) {
-  const names = chat.members.length ? chat.members.map((member) => member.name) : modelsOf(chat).map(shortened);
+  const names = namesOf(chat);
   const [last, ...before] = names.map((name) => name.replaceAll("-", "\u2011")).reverse(); // no line ends within a name
   const title = before.length ? `${before.reverse().join(", ")} and ${last} are listening.` : `A new chat with ${last}.`;
   const lead = names.length > 1 ? "Each answers in turn. Call one by name, as in @" + names[0] + ", and only that one does." : chat.system || "Write below. Its settings are at the top right.";
