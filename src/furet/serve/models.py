@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from furet.serve.tenants import Tenant, Tenants
 
 OWN = 100_000_000  # bytes of the server's own process: 89 MB at their peak with the page, and a few for many callers
 MOST_PULLS = 4
+MOST_HEADERS = 2  # that are read from the hub at once
 MOST_NAMES = 1000  # that are remembered
 
 
@@ -86,6 +88,7 @@ class Models:
         self._offline = offline or None
         self._known: dict[str, Listed] = {}  # by names that were asked for; of use while they are in memory
         self._pulls = 0
+        self._hub = ThreadPoolExecutor(MOST_HEADERS)  # it may be slow, and all else needs the loop's threads
 
     async def start(self) -> None:
         """Load the models to keep, and pin them. Raises the FuretErrors of the first that cannot be."""
@@ -167,13 +170,14 @@ class Models:
 
     async def plan(self, ref: str, context: int | None = None) -> dict[str, Any]:
         """The memory that a model would take, here or on the hub. Raises as `furet.plan`."""
+        threads = None  # the loop's
         try:
             where = (await self._find(ref)).path
         except FuretError:
             if self._offline:
                 raise
-            where = names.to_fetch(ref)
-        found = await asyncio.to_thread(self._tenants.plan, where, context)
+            where, threads = names.to_fetch(ref), self._hub
+        found = await asyncio.get_running_loop().run_in_executor(threads, self._tenants.plan, where, context)
         return {
             "model": ref,
             "rows": dict(found.rows),
@@ -191,6 +195,7 @@ class Models:
 
     async def close(self) -> None:
         """End all processes, and with WorkerDied what they were doing."""
+        self._hub.shutdown(wait=False, cancel_futures=True)
         await self._tenants.close()
 
     async def _find(self, name: str) -> Listed:

@@ -17,7 +17,7 @@ from asking import Run, greedy, told, until
 from furet.errors import BadRequest, Busy, DownloadFailed, FuretError, NotFound
 from furet.files import store
 from furet.serve import names
-from furet.serve.models import MOST_PULLS, Models
+from furet.serve.models import MOST_HEADERS, MOST_PULLS, Models
 from furet.serve.pulling import PullProgress
 
 
@@ -276,6 +276,36 @@ def test_nothing_is_asked_of_the_hub_offline(
         with pytest.raises((NotFound, BadRequest), match=r"switched off|there is no model|not on the hub"):
             run(models.plan(ref))
     assert run(models.plan("pypi:small==1.0", 64))["context"] == 64
+
+
+def test_plans_of_what_is_on_the_hub_hold_up_nothing_else(
+    run: Run, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow it is, and however many have asked and gone."""
+    free, asked = Flag(), []
+
+    def slow(ref: str) -> None:
+        asked.append(ref)
+        assert free.wait(30)
+        raise NotFound(f"no {ref}")
+
+    monkeypatch.setattr(store, "open_remote", slow)
+
+    async def plans() -> None:
+        models = Models(threads=1)
+        many = [asyncio.create_task(models.plan(f"a/b{number}")) for number in range(40)]
+        await until(lambda: len(asked) == MOST_HEADERS)
+        assert (await asyncio.wait_for(models.plan("pypi:small==1.0", 64), 20))["context"] == 64
+        for task in many[1:]:
+            task.cancel()
+        await asyncio.gather(*many[1:], return_exceptions=True)
+        assert len(asked) == MOST_HEADERS
+        free.set()
+        with pytest.raises(NotFound, match="no hf:a/b0"):
+            await many[0]
+        await models.close()
+
+    run(plans())
 
 
 def test_requests_by_hostile_names_start_no_process(run: Run, cache: Path) -> None:
