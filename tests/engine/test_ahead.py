@@ -7,7 +7,7 @@ import pytest
 import tiny
 from tiny_prompt import PROMPT
 
-from furet.engine.ahead import FIRST, LONGEST_PAUSE, MOST, Pace
+from furet.engine.ahead import FIRST, FRESH, LONGEST_PAUSE, MOST, Pace, Prices
 from furet.engine.backend import NativeBackend
 from furet.sample.lookup import Lookup
 
@@ -18,7 +18,7 @@ LOOP = (PROMPT * 5)[:50]
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guesses always pay, so that there are many, right and wrong."""
     monkeypatch.setattr(Pace, "count", lambda self: MOST)
-    monkeypatch.setattr(Pace, "note", lambda self, guessed, right, seconds: None)
+    monkeypatch.setattr(Pace, "note", lambda self, guessed, right, won: None)
 
 
 OPTIONS = [
@@ -105,19 +105,35 @@ def test_lookup_goes_on_as_the_last_time():
 def test_the_pace_follows_what_pays(monkeypatch):
     monkeypatch.undo()
     pace = Pace()
-    assert pace.count() == 0  # what a step takes is not known yet
-    pace.note(0, 0, 1.0)
     assert pace.count() == FIRST
-    pace.note(3, 3, 1.2)
+    pace.note(3, 3, 3 - 0.2)
     assert pace.count() == MOST
-    pace.note(7, 2, 1.5)
+    pace.note(7, 2, 2 - 0.5)
     assert pace.count() == 2
     rests = []
     for _ in range(12):
-        pace.note(pace.count() or 1, 0, 9.0)
+        pace.note(pace.count() or 1, 0, -8.0)
         rests.append(0)
         while pace.count() == 0:
             rests[-1] += 1
     assert rests[0] == 16 and sorted(rests) == rests and rests[-1] == LONGEST_PAUSE
     lost = sum(8.0 for _ in rests) / (sum(rests) + 9.0 * len(rests))
     assert lost < 0.02 and np.isfinite(lost)
+
+
+def test_a_guess_is_judged_by_what_it_adds_to_a_step():
+    prices = Prices()
+    assert not prices.known(1) and prices.note(4, 4, 2.0) is None
+    assert prices.note(4, 0, 2.0) is None and prices.known(4) and not prices.known(1)
+    worth = prices.note(4, 8, 2.4)
+    assert worth is not None
+    assert worth.token == pytest.approx(0.5) and worth.guess == pytest.approx(0.05)
+
+
+def test_what_it_is_judged_by_is_timed_anew():
+    prices = Prices()
+    prices.note(1, 0, 1.0)
+    for _ in range(FRESH):
+        assert prices.known(1)
+        prices.note(1, 1, 1.0)
+    assert not prices.known(1)

@@ -13,9 +13,9 @@ from test_kinds import load as of_kind
 from tiny_prompt import PROMPT
 
 import furet
-from furet.engine.ahead import MOST, Pace
+from furet.engine.ahead import MOST, Guesses, Pace, Worth
 from furet.engine.backend import NativeBackend
-from furet.engine.drafting import READ
+from furet.engine.drafting import READ, Drafts
 from furet.errors import BadRequest, DoesNotFit
 from furet.sample.lookup import Lookup
 
@@ -34,7 +34,7 @@ OPTIONS = [
 def eager(monkeypatch):
     """The second model guesses before every step; nothing is guessed from the text."""
     monkeypatch.setattr(Pace, "count", lambda self: MOST)
-    monkeypatch.setattr(Pace, "note", lambda self, guessed, right, seconds: None)
+    monkeypatch.setattr(Pace, "note", lambda self, guessed, right, won: None)
     monkeypatch.setattr(Lookup, "guess", lambda self, tokens, count: [])
 
 
@@ -84,7 +84,8 @@ def test_right_guesses_take_no_step(load, eager, path, monkeypatch):
     model = load(draft=path)
     out = model.generate(PROMPT, temperature=0, max_tokens=65, ignore_eos=True)
     own = [tokens for backend, tokens in counts if backend == id(model._drafter.backend)]
-    assert out.timings.guessed_tokens == 55 and len(counts) - len(own) == 10  # 1 + 1 (it reads) + 7 * 8 + 7 tokens
+    # Tokens by steps: 1, 1 (which is timed), 1 (it reads), 7 * 8, 6.
+    assert out.timings.guessed_tokens == 54 and len(counts) - len(own) == 11
     assert sum(own) == len(PROMPT) + 64 - 1  # none is read twice
 
 
@@ -132,10 +133,11 @@ def test_it_is_switched_off_where_it_does_not_pay(load, path, tmp_path):
     slow = tiny.write(tmp_path / "slow.gguf", tiny.model(tokenizer=True, seed=5, L=10))
     out = load(draft=slow).generate(PROMPT, temperature=1, seed=1, max_tokens=200, ignore_eos=True)
     assert len(out.tokens) == 200
-    pace = Pace()
-    pace.note(0, 0, 1.0)
-    pace.note(3, 0, 1.2 + 0.9)  # the step, and what the guesses took
-    assert pace.count() == 0
+    drafted = Guesses(True, Drafts(load(draft=slow)._drafter))
+    for token in range(3):
+        drafted.make([*PROMPT, token], 3)
+        drafted.judge(Worth(token=1e-9, guess=0.0))  # what the guesses took is more than a token takes
+    assert drafted.make([*PROMPT, 3], 3) == []
 
 
 def test_without_guesses_it_is_not_asked(load, eager, path, monkeypatch):

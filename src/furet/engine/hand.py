@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from furet.engine.ahead import Worth
     from furet.engine.generate import Progress
     from furet.engine.held import Caches, Held
     from furet.engine.scheduler import Scheduler
@@ -132,6 +133,9 @@ class Hand:
             self.logits[:] = logits[-1]
             self._wanted = False
             self._ready.set()
+
+    def judge(self, worth: Worth) -> None:
+        """Nothing is guessed here."""
 
     def cancel(self) -> None:
         self._end()

@@ -14,6 +14,7 @@ from furet.engine.answer import FinishReason, Piece, Timings
 from furet.engine.generate import Generation, Task
 
 if TYPE_CHECKING:
+    from furet.engine.ahead import Worth
     from furet.engine.held import Caches, Held
     from furet.engine.scheduler import Scheduler
     from furet.engine.stream import Draft
@@ -121,11 +122,13 @@ class Job:
             self._choose(logits, tokens, first)
             if not self._reading:
                 self._take_back(len(tokens) - 1)
-                self._generation.guesses.took(seconds)
             self._reading = False
         self.held.share()
         if self._generation.reason is not None:
             self._end(End(self._generation.reason, self._generation.stop))
+
+    def judge(self, worth: Worth) -> None:
+        self._generation.guesses.judge(worth)
 
     def _take_back(self, guessed: int) -> None:
         """Forget what was guessed wrongly."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from furet.engine.ahead import Worth
     from furet.engine.held import Caches, Held
     from furet.engine.scheduler import Scheduler
 
@@ -78,6 +79,9 @@ class Outputs:
         self._done += len(tokens)
         if self._done == len(self._tokens):
             self._end()
+
+    def judge(self, worth: Worth) -> None:
+        """Nothing is guessed here."""
 
     def cancel(self) -> None:
         self._end()

@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from furet.engine.ahead import Prices
 from furet.engine.backend import Backend, Run
 from furet.engine.held import Caches
 from furet.engine.prefixes import BLOCK, common
@@ -66,6 +67,7 @@ class Scheduler:
         self._waiting: list[Work] = []  # the first is served first
         self._running: list[Work] = []  # the oldest first
         self._answered = False  # whether the last step had answers in it
+        self._prices = Prices()
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -136,12 +138,13 @@ class Scheduler:
                 return False
             self._check()
             answers = self._answers()
-            shares = answers + self._prompts(answers)
+            prompts = self._prompts(answers)
             self._answered = bool(answers)
-            shares = shares or self._answers()  # whom they stood back for has no room yet
-            if shares:
-                self._compute(shares)
-            return bool(shares)
+            if not answers and not prompts:
+                answers = self._answers()  # whom they stood back for has no room yet
+            if answers or prompts:
+                self._compute(answers, prompts)
+            return bool(answers or prompts)
         except Exception as error:
             self._fail(error)
             return False
@@ -152,7 +155,7 @@ class Scheduler:
         if (rows > 1 or self._answered) and self._somebody_reads():  # whom answers must not keep out for ever
             rows -= 1
         wanting = sorted((work for work in self._running if work.answering), key=lambda work: work.steps)[:rows]
-        guesses = min(FEW, rows) // len(wanting) - 1 if wanting else 0
+        guesses = min(FEW, rows) // len(wanting) - 1 if self._prices.known(len(wanting)) else 0
         shares: list[Share] = []
         for work in wanting:
             if work not in self._running:  # one before it has taken its room
@@ -222,7 +225,8 @@ class Scheduler:
         with self._changed:
             self._waiting.insert(0, work)
 
-    def _compute(self, shares: list[Share]) -> None:
+    def _compute(self, answers: list[Share], prompts: list[Share]) -> None:
+        shares = answers + prompts
         out = self._out[: sum(share.rows for share in shares)]
         began = perf_counter()
         self._backend.step([Run(share.tokens, share.work.held.cache, share.rows) for share in shares], out)
@@ -230,12 +234,16 @@ class Scheduler:
         hidden = self._hidden[: len(out)]
         if any(share.work.sees for share in shares):
             self._backend.hidden(hidden)
+        guesses = sum(len(share.tokens) - 1 for share in answers)
+        worth = None if prompts else self._prices.note(len(answers), guesses, seconds)
         at = 0
         for work, tokens, rows in shares:
             try:
                 if rows:
                     self._check_logits(out[at : at + rows])
                 work.advance(tokens, out[at : at + rows], seconds, hidden[at : at + rows])
+                if worth is not None:
+                    work.judge(worth)
             except Exception as error:
                 work.fail(error)
             at += rows

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from furet.engine.ahead import Worth
 from furet.engine.held import Caches, Held
 
 
@@ -66,6 +67,9 @@ class Work(Protocol):
 
         hidden  what these rows were made of, if it is wanted. [R, C]
         """
+
+    def judge(self, worth: Worth) -> None:
+        """That step had guesses, of this one or of others."""
 
     def cancel(self) -> None:
         """It ends here."""
