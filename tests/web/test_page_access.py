@@ -154,7 +154,7 @@ def test_dialogs_and_menus_give_the_focus_back(server: Server, visit: Callable[.
     expect(page.get_by_role("menuitem").nth(1)).to_be_focused()
     page.keyboard.press("Escape")
     expect(more).to_be_focused()
-    models = page.get_by_label("Models", exact=True)
+    models = page.get_by_role("button", name="Models", exact=True)
     models.press("Enter")
     assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)")
     page.keyboard.press("Escape")
