@@ -153,7 +153,8 @@ WEB = ROOT / "src" / "furet" / "serve" / "web"
 
 
 def test_what_the_page_is_said_to_have_is_there() -> None:
-    sources = "".join(path.read_text() for path in [*WEB.rglob("*.js"), *WEB.rglob("*.html")])
+    written = [*WEB.rglob("*.js"), *WEB.rglob("*.html"), *(WEB.parent / "page").glob("*.py")]
+    sources = "".join(path.read_text() for path in written)
     labels = re.findall(r"\*\*([^*]+)\*\*", (ROOT / "docs" / "web.md").read_text())
     assert len(labels) > 30
     assert [label for label in labels if not re.search(rf"[\"'`>]{re.escape(label)}[\"'`<]", sources)] == []
