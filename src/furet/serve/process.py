@@ -29,9 +29,10 @@ _Heard = wire.Gave | wire.Done | FuretError
 class Process:
     """A running process that has loaded its model.
 
-    ready   what it said when it had
-    pid     of the process
-    ended   done when it is gone; how that came to be, in words
+    ready       what it said when it had
+    pid         of the process
+    answered    whether it has done a job to its end
+    ended       done when it is gone; how that came to be, in words
     """
 
     def __init__(self, child: asyncio.subprocess.Process, name: str) -> None:
@@ -44,6 +45,7 @@ class Process:
         self._started: asyncio.Future[wire.Ready] = asyncio.get_running_loop().create_future()
         self.ready = wire.Ready("", 0, {})
         self.pid = child.pid
+        self.answered = False
         self.ended: asyncio.Task[str] = asyncio.create_task(self._live())
 
     @property
@@ -140,6 +142,7 @@ class Process:
             raise wire.Malformed(f"news of job {news.id}, which does not run")
         if not isinstance(news, wire.Gave):
             self._over.pop(news.id)()
+            self.answered = self.answered or isinstance(news, wire.Done)
         if inbox := self._answers.get(news.id):
             if inbox.qsize() > wire.WINDOW:
                 raise wire.Malformed(f"more than {wire.WINDOW} replies that nobody has taken")

@@ -12,7 +12,7 @@ from furet.errors import Busy, FuretError, WorkerDied
 from furet.serve import process, wire
 from furet.serve.jobs import QUICK, Job, Reply
 
-STEADY = 30.0  # seconds of life after which a death is the first again
+STEADY = 30.0  # seconds of life after which a death is the first again, as it is after an answer
 FIRST_PAUSE = 1.0  # seconds before a second start in a row, doubled for each after it
 LONGEST_PAUSE = 60.0
 PATIENCE = 5.0  # seconds that a request waits for the next start; when it takes longer, it is told so
@@ -146,7 +146,8 @@ class Worker:
         while self.failed is None:
             how = await asyncio.shield(self._process.ended)
             self._ready.clear()
-            self._deaths = 1 if monotonic() - began > STEADY else self._deaths + 1
+            steady = self._process.answered or monotonic() - began > STEADY
+            self._deaths = 1 if steady else self._deaths + 1
             began = await self._again(how)
         self._ready.set()
 

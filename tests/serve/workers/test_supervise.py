@@ -168,6 +168,24 @@ def test_a_process_that_dies_again_and_again_is_given_longer_and_longer_pauses(
     assert "after 5 deaths in a row" in caplog.text
 
 
+def test_a_process_that_answers_between_its_deaths_is_back_at_once(
+    run: Run, tinies: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "FIRST_PAUSE", 1000.0)
+
+    async def loop() -> None:
+        made = a_worker(tinies[0])
+        await made.start()
+        for _ in range(3):
+            assert [reply async for reply in made.run(greedy("x", 4))]
+            os.kill(made.pid, signal.SIGKILL)
+            await until(lambda: made.pid == 0)
+        assert [reply async for reply in made.run(greedy("x", 4))]
+        await made.close()
+
+    run(loop())
+
+
 @pytest.mark.parametrize("error", [OSError(11, "no more processes"), RuntimeError("can't start new thread")])
 def test_a_machine_that_gives_no_process_is_asked_again(
     run: Run, tinies: list[Path], monkeypatch: pytest.MonkeyPatch, error: Exception
