@@ -138,6 +138,7 @@ def _server(app: ASGIApp) -> _Server:
         uvicorn.Config(
             app,
             lifespan="on",
+            http="h11",  # which bounds what a head may hold; httptools, taken where it is installed, does not
             ws="none",
             log_config=None,
             access_log=False,
