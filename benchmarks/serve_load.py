@@ -158,10 +158,12 @@ async def read(url: str, options: argparse.Namespace, prompt: str, tally: Tally)
 
 async def drop(seconds: float, count: int, tally: Tally) -> None:
     """So many times, leave an answer that is being read."""
-    for _ in range(count):
-        await asyncio.sleep(seconds / (count + 1))
-        if tally.live:
-            random.choice(list(tally.live.values())).cancel()
+    began = monotonic()
+    for number in range(1, count + 1):
+        await asyncio.sleep(max(0.0, began + number * seconds / (count + 2) - monotonic()))
+        while not tally.live:
+            await asyncio.sleep(0.01)
+        random.choice(list(tally.live.values())).cancel()
 
 
 async def pieces(url: str, options: argparse.Namespace, prompt: str) -> AsyncGenerator[str, None]:
