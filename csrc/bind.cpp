@@ -7,12 +7,14 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
+#include <map>
 #include <stdexcept>
 
 #include "checks.h"
 #include "choose.h"
 #include "cpu.h"
 #include "decode.h"
+#include "draw.h"
 #include "measure.h"
 #include "pack.h"
 #include "pages.h"
@@ -237,6 +239,25 @@ std::optional<Places> admit(In<float> values, In<uint32_t> bits, int64_t few, Fl
     return owned(std::move(places));
 }
 
+void penalise(Floats logits, std::vector<int64_t> recent, double repeat, double frequency, double presence) {
+    for (const int64_t id : recent) require(0 <= id && id < (int64_t)logits.size(), "penalise: a token that is not in the row");
+    furet::penalise(logits.data(), std::move(recent), repeat, frequency, presence);
+}
+
+int64_t draw_of_top(In<float> logits, int64_t wanted, const std::vector<std::pair<std::string, double>>& cuts, double at) {
+    static const std::map<std::string, furet::Cut::Kind> kKinds = {
+        {"top_p", furet::Cut::kTopP}, {"min_p", furet::Cut::kMinP}, {"temperature", furet::Cut::kTemperature}};
+    require(logits.size() > 0 && wanted > 0, "draw_of_top: nothing to draw from");
+    std::vector<furet::Cut> read;
+    for (const auto& [name, value] : cuts) {
+        const auto found = kKinds.find(name);
+        require(found != kKinds.end(), "draw_of_top: no cut '" + name + "'");
+        require(found->second == furet::Cut::kTemperature ? value > 0 : value <= 1, "draw_of_top: " + name + " is out of range");
+        read.push_back({found->second, value});
+    }
+    return furet::draw_of_top(logits.data(), (int64_t)logits.size(), wanted, read, at);
+}
+
 nb::ndarray<nb::numpy, float> decode(In<uint8_t> data, int type, int64_t count) {
     const furet::TypeInfo& info = readable(type);
     require(count >= 0 && count % info.block == 0 && (int64_t)data.size() == count / info.block * info.bytes, "decode: data is not that many whole blocks");
@@ -256,6 +277,8 @@ NB_MODULE(_core, m) {
     m.def("largest", [](In<float> values, int64_t count) {
         return owned(furet::largest(values.data(), (int64_t)values.size(), count));
     }, "values"_a, "count"_a);
+    m.def("penalise", &penalise, "logits"_a, "recent"_a, "repeat"_a, "frequency"_a, "presence"_a);
+    m.def("draw_of_top", &draw_of_top, "logits"_a, "wanted"_a, "cuts"_a, "at"_a);
     m.def("admit", &admit, "values"_a, "bits"_a, "few"_a, "out"_a);
     m.def("set_isa", [](const std::string& name) { require(furet::use_kernels(name), "no instruction set '" + name + "' here"); });
     m.def("readable_types", [] { return std::vector<int>(std::begin(furet::kTypeIds), std::end(furet::kTypeIds)); });

@@ -34,6 +34,18 @@ def all_finite(values: NDArray[np.float32]) -> bool:
 def largest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     """Where the `count` largest values are, by falling value, then rising place; none may be a NaN. [n]"""
 
+def penalise(
+    logits: NDArray[np.float32], recent: Sequence[int], repeat: float, frequency: float, presence: float
+) -> None:
+    """Make tokens that occurred recently less probable, in place; see `furet.sample.penalties`. [V]"""
+
+def draw_of_top(logits: NDArray[np.float32], wanted: int, cuts: Sequence[tuple[str, float]], at: float) -> int:
+    """The token that a draw hits, of the `wanted` most probable ones after the cuts; see `furet.sample.chain`. [V]
+
+    cuts    ("top_p", at most 1), ("min_p", at most 1), ("temperature", above 0), in their order
+    at      the draw, in [0, 1)
+    """
+
 def admit(
     values: NDArray[np.float32], bits: NDArray[np.uint32], few: int, out: NDArray[np.float32]
 ) -> NDArray[np.int64] | None:

@@ -100,6 +100,53 @@ def test_draws_hit_tokens_as_often_as_their_probabilities_say(name: str) -> None
     assert not counts[shares == 0].any()
 
 
+COMMON = {
+    "default": Sampling(),
+    "one": Sampling(top_k=1),
+    "sharp": Sampling(temperature=1e-9, repeat_penalty=1),
+    "hot": replace(PLAIN, top_k=1000, temperature=30),
+    "all cuts": Sampling(top_k=300, top_p=0.9, min_p=0.02, temperature=1.3, frequency_penalty=0.3, presence_penalty=-0.2),
+    "another order": Sampling(top_k=50, top_p=0.8, min_p=0.1, chain=("top_k", "temperature", "min_p", "top_p")),
+    "no temperature": Sampling(temperature=5, top_k=20, chain=("top_k",)),
+    "nothing of the share": Sampling(top_p=0, min_p=1),
+}
+
+
+@pytest.mark.parametrize("size", [1, 30, 5000])
+@pytest.mark.parametrize("name", COMMON)
+def test_the_common_chain_in_one_call_hits_what_it_hits_step_by_step(name: str, size: int) -> None:
+    at_once, step_by_step = Chooser(COMMON[name], 5), Chooser(COMMON[name], 5)
+    assert at_once._top is not None
+    step_by_step._top = None
+    rows = [logits(size, seed) for seed in range(8)]
+    for row in rows[4:]:
+        row[1 : size // 2] = -np.inf  # as a form leaves them
+    recent = [n * n % size for n in range(90)]
+    for n in range(400):
+        row = rows[n % 8]
+        before = row.copy()
+        assert at_once.choose(row, recent, n) == step_by_step.choose(row, recent, n)
+        assert row.tolist() == before.tolist()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        replace(PLAIN),
+        Sampling(top_k=2000),
+        Sampling(typical_p=0.9),
+        Sampling(top_n_sigma=1),
+        Sampling(xtc_probability=0.1),
+        Sampling(mirostat=2),
+        Sampling(dynamic_temperature=0.5),
+        Sampling(chain=("top_p", "top_k", "temperature")),
+    ],
+    ids=range(8),
+)
+def test_other_chains_go_step_by_step(asked: Sampling) -> None:
+    assert Chooser(asked, 5)._top is None
+
+
 def test_xtc_strikes_as_often_as_asked_and_by_draws_of_its_own() -> None:
     row, asked = logits(), replace(PLAIN, top_k=20, xtc_probability=0.3, xtc_threshold=0.05)
     best = int(row.argmax())

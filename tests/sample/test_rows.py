@@ -67,3 +67,23 @@ def test_admit_wants_a_bit_and_a_place_for_each_value():
         _core.admit(row, bits[:1], 0, row.copy())
     with pytest.raises(ValueError, match="out has not the size"):
         _core.admit(row, bits, 0, row[:32].copy())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cuts", "says"),
+    [
+        (0, [], "nothing to draw from"),
+        (5, [("top_q", 0.5)], "no cut 'top_q'"),
+        (5, [("temperature", 0.0)], "temperature is out of range"),
+        (5, [("top_p", 1.5)], "top_p is out of range"),
+    ],
+)
+def test_draws_that_make_no_sense(wanted, cuts, says):
+    with pytest.raises(ValueError, match=says):
+        _core.draw_of_top(np.zeros(10, np.float32), wanted, cuts, 0.5)
+
+
+@pytest.mark.parametrize("id", [-1, 10])
+def test_a_penalty_for_no_token(id):
+    with pytest.raises(ValueError, match="not in the row"):
+        _core.penalise(np.zeros(10, np.float32), [1, id], 1.1, 0.0, 0.0)

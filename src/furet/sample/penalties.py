@@ -5,11 +5,12 @@ Sources: repetition penalty Keskar et al., arXiv:1909.05858; frequency and prese
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from furet import _core
 
 Row = NDArray[np.float32]
 
@@ -27,9 +28,4 @@ def penalise(logits: Row, recent: Sequence[int], *, repeat: float, frequency: fl
     frequency   is taken away as often as a token occurred
     presence    is taken away once
     """
-    counted = Counter(recent)  # a tenth of the time of np.unique for so few
-    ids = np.fromiter(counted.keys(), dtype=np.intp, count=len(counted))
-    counts = np.fromiter(counted.values(), dtype=np.float64, count=len(counted))
-    found = logits[ids].astype(np.float64)
-    found = np.where(found > 0, found / repeat, found * repeat)
-    logits[ids] = found - counts * frequency - presence
+    _core.penalise(logits, recent, repeat, frequency, presence)
