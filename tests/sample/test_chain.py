@@ -105,7 +105,7 @@ COMMON = {
     "one": Sampling(top_k=1),
     "sharp": Sampling(temperature=1e-9, repeat_penalty=1),
     "hot": replace(PLAIN, top_k=1000, temperature=30),
-    "all cuts": Sampling(top_k=300, top_p=0.9, min_p=0.02, temperature=1.3, frequency_penalty=0.3, presence_penalty=-0.2),
+    "all cuts": Sampling(top_k=300, top_p=0.9, min_p=0.02, temperature=1.3, frequency_penalty=0.3, presence_penalty=-1),
     "another order": Sampling(top_k=50, top_p=0.8, min_p=0.1, chain=("top_k", "temperature", "min_p", "top_p")),
     "no temperature": Sampling(temperature=5, top_k=20, chain=("top_k",)),
     "nothing of the share": Sampling(top_p=0, min_p=1),
