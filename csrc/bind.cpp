@@ -33,6 +33,7 @@ template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb
 using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Bytes = nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Floats = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using MaybeBits = std::optional<In<uint32_t>>;
 using Places = nb::ndarray<nb::numpy, int64_t, nb::ndim<1>>;
 using MaybeFloats = std::optional<In<float>>;
 using MaybeTable = std::optional<nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
@@ -244,7 +245,12 @@ void penalise(Floats logits, std::vector<int64_t> recent, double repeat, double 
     furet::penalise(logits.data(), std::move(recent), repeat, frequency, presence);
 }
 
-int64_t draw_of_top(In<float> logits, int64_t wanted, const std::vector<std::pair<std::string, double>>& cuts, double at) {
+const uint32_t* checked(const MaybeBits& bits, size_t count) {
+    require(!bits || bits->size() == (count + 31) / 32, "wanted a bit for each value");
+    return bits ? bits->data() : nullptr;
+}
+
+int64_t draw_of_top(In<float> logits, int64_t wanted, const std::vector<std::pair<std::string, double>>& cuts, double at, MaybeBits bits) {
     static const std::map<std::string, furet::Cut::Kind> kKinds = {
         {"top_p", furet::Cut::kTopP}, {"min_p", furet::Cut::kMinP}, {"temperature", furet::Cut::kTemperature}};
     require(logits.size() > 0 && wanted > 0, "draw_of_top: nothing to draw from");
@@ -255,7 +261,7 @@ int64_t draw_of_top(In<float> logits, int64_t wanted, const std::vector<std::pai
         require(found->second == furet::Cut::kTemperature ? value > 0 : value <= 1, "draw_of_top: " + name + " is out of range");
         read.push_back({found->second, value});
     }
-    return furet::draw_of_top(logits.data(), (int64_t)logits.size(), wanted, read, at);
+    return furet::draw_of_top(logits.data(), (int64_t)logits.size(), wanted, read, at, checked(bits, logits.size()));
 }
 
 nb::ndarray<nb::numpy, float> decode(In<uint8_t> data, int type, int64_t count) {
@@ -274,11 +280,11 @@ NB_MODULE(_core, m) {
 
     m.def("cpu", &cpu);
     m.def("all_finite", [](In<float> values) { return furet::all_finite(values.data(), (int64_t)values.size()); }, "values"_a);
-    m.def("largest", [](In<float> values, int64_t count) {
-        return owned(furet::largest(values.data(), (int64_t)values.size(), count));
-    }, "values"_a, "count"_a);
+    m.def("largest", [](In<float> values, int64_t count, MaybeBits bits) {
+        return owned(furet::largest(values.data(), (int64_t)values.size(), count, checked(bits, values.size())));
+    }, "values"_a, "count"_a, "bits"_a = nb::none());
     m.def("penalise", &penalise, "logits"_a, "recent"_a, "repeat"_a, "frequency"_a, "presence"_a);
-    m.def("draw_of_top", &draw_of_top, "logits"_a, "wanted"_a, "cuts"_a, "at"_a);
+    m.def("draw_of_top", &draw_of_top, "logits"_a, "wanted"_a, "cuts"_a, "at"_a, "bits"_a = nb::none());
     m.def("admit", &admit, "values"_a, "bits"_a, "few"_a, "out"_a);
     m.def("set_isa", [](const std::string& name) { require(furet::use_kernels(name), "no instruction set '" + name + "' here"); });
     m.def("readable_types", [] { return std::vector<int>(std::begin(furet::kTypeIds), std::end(furet::kTypeIds)); });

@@ -15,14 +15,39 @@ constexpr int64_t kGroup = 64;      // values that are looked at together
 typedef float Lanes __attribute__((vector_size(16), aligned(4)));
 typedef int32_t Bits __attribute__((vector_size(16)));
 
+float largest_of(Lanes top) { return std::max(std::max(top[0], top[1]), std::max(top[2], top[3])); }
+
 float largest_of_group(const float* values) {
     Lanes top = *(const Lanes*)values;
     for (int64_t i = 4; i < kGroup; i += 4) {
         const Lanes next = *(const Lanes*)(values + i);
         top = top > next ? top : next;
     }
-    return std::max(std::max(top[0], top[1]), std::max(top[2], top[3]));
+    return largest_of(top);
 }
+
+constexpr float kNo = -std::numeric_limits<float>::infinity();
+constexpr Lanes kNone = {kNo, kNo, kNo, kNo};
+
+// Four values from the i-th of a word on, without those whose bit is not set.
+Lanes admitted(const float* values, uint32_t word, int i) {
+    const Bits lanes = {1, 2, 4, 8};
+    const int32_t four = (int32_t)(word >> i & 15);
+    const Bits set = (Bits{four, four, four, four} & lanes) == lanes;
+    return set ? *(const Lanes*)(values + i) : kNone;
+}
+
+float largest_admitted_of_group(const float* values, const uint32_t* words) {
+    if ((words[0] & words[1]) == ~0u) return largest_of_group(values);
+    Lanes top = kNone;
+    for (int64_t i = 0; i < kGroup; i += 4) {
+        const Lanes next = admitted(values + i / 32 * 32, words[i / 32], (int)(i % 32));
+        top = top > next ? top : next;
+    }
+    return largest_of(top);
+}
+
+bool is_set(const uint32_t* bits, int64_t i) { return !bits || (bits[i / 32] >> (i % 32) & 1); }
 
 float nth_largest(std::vector<float> values, int64_t n) {
     std::nth_element(values.begin(), values.begin() + (n - 1), values.end(), std::greater<float>());
@@ -33,14 +58,7 @@ float nth_largest(std::vector<float> values, int64_t n) {
 uint32_t within(uint32_t word, int64_t left) { return left >= 32 ? word : word & ((1u << left) - 1); }
 
 void admit_word(const float* values, uint32_t word, float* out) {
-    constexpr float kNo = -std::numeric_limits<float>::infinity();
-    const Lanes no = {kNo, kNo, kNo, kNo};
-    const Bits lanes = {1, 2, 4, 8};
-    for (int i = 0; i < 32; i += 4) {
-        const int32_t four = (int32_t)(word >> i & 15);
-        const Bits set = (Bits{four, four, four, four} & lanes) == lanes;
-        *(Lanes*)(out + i) = set ? *(const Lanes*)(values + i) : no;
-    }
+    for (int i = 0; i < 32; i += 4) *(Lanes*)(out + i) = admitted(values, word, i);
 }
 
 }  // namespace
@@ -56,23 +74,27 @@ bool all_finite(const float* values, int64_t count) {
     return sum[0] == 0;
 }
 
-std::vector<int64_t> largest(const float* values, int64_t count, int64_t wanted) {
+std::vector<int64_t> largest(const float* values, int64_t count, int64_t wanted, const uint32_t* bits) {
     wanted = std::clamp<int64_t>(wanted, 0, count);
     const int64_t groups = count / kGroup;
     std::vector<int64_t> found;
     if (wanted > 0 && wanted <= groups) {
         // The largest of so many groups are at least this; so nothing below it is wanted.
         std::vector<float> tops((size_t)groups);
-        for (int64_t g = 0; g < groups; ++g) tops[(size_t)g] = largest_of_group(values + g * kGroup);
+        for (int64_t g = 0; g < groups; ++g)
+            tops[(size_t)g] = bits ? largest_admitted_of_group(values + g * kGroup, bits + g * kGroup / 32)
+                                   : largest_of_group(values + g * kGroup);
         const float least = nth_largest(tops, wanted);
         for (int64_t g = 0; g <= groups; ++g) {
             if (g < groups && tops[(size_t)g] < least) continue;
             for (int64_t i = g * kGroup; i < std::min((g + 1) * kGroup, count); ++i)
-                if (values[i] >= least) found.push_back(i);
+                if (values[i] >= least && is_set(bits, i)) found.push_back(i);
         }
     } else if (wanted > 0) {
-        for (int64_t i = 0; i < count; ++i) found.push_back(i);
+        for (int64_t i = 0; i < count; ++i)
+            if (is_set(bits, i)) found.push_back(i);
     }
+    wanted = std::min(wanted, (int64_t)found.size());
     std::partial_sort(found.begin(), found.begin() + wanted, found.end(),
                       [&](int64_t a, int64_t b) { return values[a] > values[b] || (values[a] == values[b] && a < b); });
     found.resize((size_t)wanted);
@@ -93,7 +115,7 @@ bool admit(const float* values, const uint32_t* bits, int64_t count, int64_t few
     int64_t w = 0;
     for (; 32 * w + 32 <= count; ++w) admit_word(values + 32 * w, bits[w], out + 32 * w);
     for (int64_t i = 32 * w; i < count; ++i)
-        out[i] = bits[w] >> (i - 32 * w) & 1 ? values[i] : -std::numeric_limits<float>::infinity();
+        out[i] = is_set(bits, i) ? values[i] : kNo;
     return false;
 }
 

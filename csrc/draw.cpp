@@ -60,8 +60,10 @@ void penalise(float* logits, std::vector<int64_t> recent, double repeat, double 
     }
 }
 
-int64_t draw_of_top(const float* logits, int64_t count, int64_t wanted, const std::vector<Cut>& cuts, double at) {
-    const std::vector<int64_t> ids = largest(logits, count, wanted);
+int64_t draw_of_top(const float* logits, int64_t count, int64_t wanted, const std::vector<Cut>& cuts, double at,
+                    const uint32_t* bits) {
+    const std::vector<int64_t> ids = largest(logits, count, wanted, bits);
+    if (ids.empty()) return -1;
     std::vector<double> left;
     for (const int64_t id : ids) left.push_back(logits[id]);
     for (const Cut& cut : cuts) apply(cut, left);

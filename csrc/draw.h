@@ -16,8 +16,9 @@ struct Cut {
     double value;
 };
 
-// The token that a draw hits, `at` in [0, 1), of the `wanted` most probable ones once they have gone through the cuts.
-// At least one logit must be finite, and none a NaN.
-int64_t draw_of_top(const float* logits, int64_t count, int64_t wanted, const std::vector<Cut>& cuts, double at);
+// The token that a draw hits, `at` in [0, 1), of the `wanted` most probable ones once they have gone through the cuts;
+// with bits only of those admitted (see `largest`), -1 where there is none. No logit may be a NaN.
+int64_t draw_of_top(const float* logits, int64_t count, int64_t wanted, const std::vector<Cut>& cuts, double at,
+                    const uint32_t* bits = nullptr);
 
 }  // namespace furet

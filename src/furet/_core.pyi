@@ -31,19 +31,29 @@ def part_bytes(heads: int, kv_heads: int, head_dim: int, sequences: int, max_tok
 def all_finite(values: NDArray[np.float32]) -> bool:
     """Whether no value is a NaN or an infinity. [n]"""
 
-def largest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Where the `count` largest values are, by falling value, then rising place; none may be a NaN. [n]"""
+def largest(values: NDArray[np.float32], count: int, bits: NDArray[np.uint32] | None = None) -> NDArray[np.int64]:
+    """Where the `count` largest values are, by falling value, then rising place; none may be a NaN. [n]
+
+    bits    only of those whose bit is set, that of value i in word i / 32; None: of all [ceil(n / 32)]
+    """
 
 def penalise(
     logits: NDArray[np.float32], recent: Sequence[int], repeat: float, frequency: float, presence: float
 ) -> None:
     """Make tokens that occurred recently less probable, in place; see `furet.sample.penalties`. [V]"""
 
-def draw_of_top(logits: NDArray[np.float32], wanted: int, cuts: Sequence[tuple[str, float]], at: float) -> int:
+def draw_of_top(
+    logits: NDArray[np.float32],
+    wanted: int,
+    cuts: Sequence[tuple[str, float]],
+    at: float,
+    bits: NDArray[np.uint32] | None = None,
+) -> int:
     """The token that a draw hits, of the `wanted` most probable ones after the cuts; see `furet.sample.chain`. [V]
 
     cuts    ("top_p", at most 1), ("min_p", at most 1), ("temperature", above 0), in their order
     at      the draw, in [0, 1)
+    bits    only tokens whose bit is set may be hit, as for `largest`; -1 where there is none
     """
 
 def admit(

@@ -173,10 +173,10 @@ def test_a_guide_that_fails_ends_one_answer_and_no_other(load, monkeypatch):
     tokens = [next(stream).token]
     from furet.sample.constraint import Guide
 
-    def fails(self: Guide, logits: np.ndarray) -> None:
+    def fails(self: Guide) -> None:
         raise BadRequest("the answer cannot go on")
 
-    monkeypatch.setattr(Guide, "admitted", fails)
+    monkeypatch.setattr(Guide, "allowed", fails)
     with pytest.raises(BadRequest, match="cannot go on"):
         model.generate(PROMPT, regex="a+")
     tokens += [piece.token for piece in stream]

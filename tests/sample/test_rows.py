@@ -22,6 +22,26 @@ def test_the_largest_in_order(size, count):
         assert largest(row.astype(np.float64), count).tolist() == wanted.tolist()
 
 
+def packed(allowed: np.ndarray) -> np.ndarray:
+    """A bit for each, and bits of no value to the end of the last word."""
+    return np.packbits(np.append(allowed, np.ones(-len(allowed) % 32, bool)), bitorder="little").view(np.uint32)
+
+
+@pytest.mark.parametrize("size", [1, 31, 63, 64, 65, 1000, 49_153])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99, 1.0])
+def test_the_largest_of_those_admitted(size, share):
+    rng = np.random.default_rng(size)
+    row = rng.normal(size=size).astype(np.float32)
+    allowed = rng.random(size) < share
+    without = np.where(allowed, row, -np.inf).astype(np.float32)
+    for count in (1, 2, 40, 64, 4096):
+        wanted = np.argsort(-without, kind="stable")[: min(count, allowed.sum())]
+        assert _core.largest(row, count, packed(allowed)).tolist() == wanted.tolist()
+    for at in (0.0, 0.3, 0.999):
+        hit = _core.draw_of_top(row, 40, [("top_p", 0.9)], at, packed(allowed))
+        assert hit == (_core.draw_of_top(without, 40, [("top_p", 0.9)], at) if allowed.any() else -1)
+
+
 def test_no_number_of_them():
     assert _core.largest(np.zeros(100, np.float32), -1).tolist() == []
 
@@ -46,8 +66,7 @@ def test_who_is_admitted(size, share, few):
     row = rng.normal(size=size).astype(np.float32)
     row[rng.integers(0, size, size // 5)] = -np.inf
     allowed = rng.random(size) < share
-    beyond = np.ones(-size % 32, bool)  # bits of no value
-    bits = np.packbits(np.append(allowed, beyond), bitorder="little").view(np.uint32)
+    bits = packed(allowed)
     before, out = row.copy(), np.full(size, 7, np.float32)
     places = _core.admit(row, bits, few, out)
     if allowed.sum() <= few:
@@ -65,6 +84,8 @@ def test_admit_wants_a_bit_and_a_place_for_each_value():
     row, bits = np.zeros(33, np.float32), np.zeros(2, np.uint32)
     with pytest.raises(ValueError, match="a bit for each value"):
         _core.admit(row, bits[:1], 0, row.copy())
+    with pytest.raises(ValueError, match="a bit for each value"):
+        _core.largest(row, 3, bits[:1])
     with pytest.raises(ValueError, match="out has not the size"):
         _core.admit(row, bits, 0, row[:32].copy())
 

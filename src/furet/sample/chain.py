@@ -14,7 +14,7 @@ import numpy as np
 from furet import _core
 from furet.sample import filters, mirostat, temperature
 from furet.sample.candidates import Candidates, Logits, running
-from furet.sample.constraint import Guide
+from furet.sample.constraint import Guide, admitted
 from furet.sample.draws import uniform
 from furet.sample.dry import penalise_repeats
 from furet.sample.penalties import add_biases, penalise
@@ -88,7 +88,8 @@ class Chooser:
             return self._chosen(logits, index)
         recent = self._recent(tokens)
         if self._sampling.dry_multiplier > 0:
-            return self._chosen(self._changed(self._copied(logits), tokens, recent), index)
+            np.copyto(self._room(logits), logits)
+            return self._chosen(self._changed(self._room(logits), tokens, recent), index)
         touched = [*self._sampling.logit_bias, *recent]
         before = logits[touched]  # a few values, where a copy of the row would take longer than all else
         try:
@@ -97,12 +98,13 @@ class Chooser:
             logits[touched] = before
 
     def _chosen(self, row: Logits, index: int) -> int:
-        found = Candidates(row) if self._guide is None else self._guide.admitted(row)
+        allowed = None if self._guide is None else self._guide.allowed()
         if self._sampling.temperature == 0:
-            token = found.id(int(np.argmax(found.logits)))
-        elif self._top is not None and found.ids is None and self._top[0] < len(found):
-            token = _core.draw_of_top(found.logits, *self._top, uniform(self._seed, index))
+            token = _core.draw_of_top(row, 1, [], 0.0, allowed)
+        elif self._top is not None and self._top[0] < len(row):
+            token = _core.draw_of_top(row, *self._top, uniform(self._seed, index), allowed)
         else:
+            found = Candidates(row) if allowed is None else admitted(row, allowed, self._room(row))
             token = self._drawn(found, index)
         if self._guide is not None:
             self._guide.accept(token)
@@ -156,10 +158,10 @@ class Chooser:
         s = self._sampling
         return s.repeat_last_n != 0 and (s.repetition != 1 or s.frequency_penalty != 0 or s.presence_penalty != 0)
 
-    def _copied(self, logits: Logits) -> Logits:
+    def _room(self, logits: Logits) -> Logits:
+        """A row like this one, always the same: new memory of this size costs more than a copy."""
         if self._row is None:
-            self._row = np.empty_like(logits)  # kept: new memory of this size costs more than the copy
-        np.copyto(self._row, logits)
+            self._row = np.empty_like(logits)
         return self._row
 
     def _changed(self, row: Logits, tokens: Sequence[int], recent: Sequence[int]) -> Logits:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,7 +57,6 @@ class Guides:
         self._vocab = vocab
         self._lock = Lock()
         self._tokenizer: LLTokenizer | None = None
-        self._ahead = ThreadPoolExecutor(1, "furet forms")  # its thread begins with the first guide
 
     def guide(self, kind: str, form: Any) -> Guide:
         """A guide for one answer. Raises BadRequest for a form that cannot be honoured.
@@ -80,7 +78,7 @@ class Guides:
         if message := fails(grammar):
             at = f" at {blamed(form, fails):.200}" if kind == "json_schema" else ""
             raise BadRequest(f"{kind}: cannot be honoured{at}: {' '.join(message.split()):.300}")
-        return Guide(LLMatcher(tokenizer, grammar, log_level=0), kind, self._vocab, self._ahead)
+        return Guide(LLMatcher(tokenizer, grammar, log_level=0), kind, self._vocab)
 
     def _built(self) -> LLTokenizer:
         with self._lock:
@@ -99,41 +97,46 @@ class Guide:
     """The form of one answer, as far as it has come.
 
     finished    whether nothing but the end may follow
-    ahead       computes what may follow a token while the model computes what it thinks of that
     """
 
-    def __init__(self, matcher: LLMatcher, kind: str, vocab: int, ahead: Executor) -> None:
+    def __init__(self, matcher: LLMatcher, kind: str, vocab: int) -> None:
         self._matcher = matcher
         self._kind = kind
         self._bits = np.zeros((vocab + 31) // 32, dtype=np.uint32)
-        self._row = np.empty(vocab, dtype=np.float32)  # kept: new memory of this size costs more than what is done here
-        self._ahead = ahead
         self.finished = False
-        self._computed: Future[None] = ahead.submit(self._compute)
 
-    def admitted(self, logits: NDArray[np.float32]) -> Candidates:
-        """The tokens that may follow, until the next call. [V]"""
-        self._computed.result()
+    def allowed(self) -> NDArray[np.uint32]:
+        """Which tokens may follow, a bit for each; until the next call. [ceil(V / 32)]
+
+        raises  BadRequest when the automaton has given up, or knows none
+        """
+        # Not on a thread of its own while the model computes: what that takes from a thread of the step costs more.
+        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
         self._check()
-        allowed = _core.admit(logits, self._bits, len(logits) // FEW, self._row)
-        # Where most may follow, the row without the others is less work than gathering them.
-        return Candidates(self._row) if allowed is None else Candidates(logits).take(allowed)
+        if not self._bits.any():
+            raise BadRequest(f"{self._kind}: the answer cannot go on: no token may follow")
+        return self._bits
 
     def accept(self, token: int) -> None:
         """The token that was chosen."""
         self._matcher.consume_token(token)
         self._check()
         self.finished = bool(self._matcher.is_stopped())
-        if not self.finished:
-            self._computed = self._ahead.submit(self._compute)
-
-    def _compute(self) -> None:
-        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
 
     def _check(self) -> None:
         if self._matcher.is_error():
             message = " ".join(str(self._matcher.get_error()).split())
             raise BadRequest(f"{self._kind}: the answer cannot go on: {message:.300}", "make the form simpler")
+
+
+def admitted(logits: NDArray[np.float32], allowed: NDArray[np.uint32], room: NDArray[np.float32]) -> Candidates:
+    """The tokens that may follow. [V], [ceil(V / 32)]
+
+    room    where their logits are put, if they are many. [V]
+    """
+    few = _core.admit(logits, allowed, len(logits) // FEW, room)
+    # Where most may follow, the row without the others is less work than gathering them.
+    return Candidates(room) if few is None else Candidates(logits).take(few)
 
 
 class _Shown:
