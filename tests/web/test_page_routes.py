@@ -327,5 +327,22 @@ def test_a_thought_stays_in_the_store_and_out_of_the_list(client: httpx.Client, 
     assert server.models.answer in client.get(f"/ui/api/chats/{chat}/export?format=markdown").text
 
 
+def test_long_messages_come_in_small_pages_and_each_once(client: httpx.Client, server: Server) -> None:
+    chat = server.store.new_chat("smollm2").id
+    lengths = [10, 30_000, 30_000, 30_000, 300_000, 20, 60_000, 30_000, 30_000]
+    ids = []
+    for length in lengths:
+        ids.append(server.store.begin(chat).id)
+        server.store.finish(ids[-1], "x" * length, state="complete")
+    page, pages = client.get(f"/ui/api/chats/{chat}").json(), []
+    while True:
+        pages.append([message["id"] for message in page["messages"]])
+        if not page["earlier"]:
+            break
+        page = client.get(f"/ui/api/chats/{chat}/messages", params={"before": pages[-1][0]}).json()
+    assert [len(each) for each in pages] == [2, 2, 1, 4]
+    assert [id for each in reversed(pages) for id in each] == ids
+
+
 def test_the_default_store_is_not_touched(tmp_path: Path, server: Server) -> None:
     assert server.store.path.is_relative_to(tmp_path)

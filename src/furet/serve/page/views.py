@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from furet.serve.models import Models
 
 
+MOST_TEXT = 100_000  # characters of several messages that are shown at once, for making HTML of them takes its time
+
 _THOUGHT = re.compile(r"\A\s*<think>(.*?</think>|.*)", re.DOTALL)
 _MARKS = re.compile(r"```\w*|[`*#>|_~]+")  # of markdown, which a line of the list has no use for
 
@@ -61,10 +63,13 @@ def message_view(message: Message, siblings: tuple[str, ...] = ()) -> dict[str, 
 
 
 def page_of(conversation: Conversation, before: str | None, limit: int) -> dict[str, Any]:
-    """The last messages of a conversation, or of what lies before one of them."""
+    """The last messages of a conversation, or of what lies before one of them: so many, or fewer long ones."""
     shown = [message for message in conversation.messages if message.role != "system"]
     end = next((place for place, each in enumerate(shown) if each.id == before), len(shown))
-    first = max(0, end - limit)
+    first, text = end, 0
+    while 0 < first and end - first < limit and (first == end or text + len(shown[first - 1].content) <= MOST_TEXT):
+        first -= 1
+        text += len(shown[first].content)
     views = [message_view(each, conversation.siblings.get(each.id, ())) for each in shown[first:end]]
     return {"messages": views, "earlier": first > 0}
 
