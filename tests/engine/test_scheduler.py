@@ -37,7 +37,11 @@ def together(model, prompts, **options):
     """Answers to all prompts at once, each on a thread of its own."""
     with ThreadPoolExecutor(len(prompts)) as threads:
         jobs = [threads.submit(model.generate, prompt, seed=n, **options) for n, prompt in enumerate(prompts)]
-        return [job.result(timeout=60) for job in jobs]
+        try:
+            return [job.result(timeout=60) for job in jobs]
+        finally:  # where one waits for ever, the others end and the test does
+            if not all(job.done() for job in jobs):
+                model.close()
 
 
 def idle(model) -> bool:
