@@ -67,7 +67,7 @@ def page_of(conversation: Conversation, before: str | None, limit: int) -> dict[
     shown = [message for message in conversation.messages if message.role != "system"]
     end = next((place for place, each in enumerate(shown) if each.id == before), len(shown))
     first, text = end, 0
-    while 0 < first and end - first < limit and (first == end or text + len(shown[first - 1].content) <= MOST_TEXT):
+    while first > 0 and end - first < limit and (first == end or text + len(shown[first - 1].content) <= MOST_TEXT):
         first -= 1
         text += len(shown[first].content)
     views = [message_view(each, conversation.siblings.get(each.id, ())) for each in shown[first:end]]
