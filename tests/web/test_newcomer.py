@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from furet.errors import WorkerDied
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
     from web.conftest import Watched
     from web.pretended import Server
 
@@ -375,6 +376,24 @@ def test_who_speaks_has_the_name_that_people_know(page: Page, server: Server) ->
     expect(page.locator("#chats .said", has_text="Believer, Doubter")).to_be_visible()
     page.locator("#chats a", has_text="Elsewhere").click()
     expect(page.locator(".answer .who")).to_contain_text("ChatGPT")
+
+
+def test_a_list_that_comes_late_hides_nothing_that_was_told_since(page: Page, server: Server) -> None:
+    asked = []
+
+    def late(route: Route) -> None:
+        asked.append(route)
+        old = route.fetch()
+        if len(asked) == 1:
+            httpx.post(f"{server.address}/ui/api/chats", json={"model": "smollm2", "title": "Newer"}).raise_for_status()
+            expect(page.locator("#chats a", has_text="Newer")).to_be_visible()
+        route.fulfill(response=old)
+
+    page.route("**/ui/api/chats?*", late)
+    with page.expect_response("**/ui/api/chats?*"):
+        page.get_by_role("button", name="smollm2").first.click()
+    page.evaluate("() => new Promise((go) => setTimeout(go, 300))")  # in which the late one is shown, if it is
+    expect(page.locator("#chats a", has_text="Newer")).to_be_visible()
 
 
 def test_dark_is_dark_and_stays(page: Page) -> None:

@@ -144,8 +144,11 @@ export async function chooseContact(contact) {
   await reloadChats();
 }
 
+/** The first chats anew; again where the list was changed meanwhile, for then what comes is older than what is shown. */
 export async function reloadChats() {
+  const { listed, contact } = state;
   const found = await attempt(() => get("/chats", asked()));
+  if (state.listed !== listed || state.contact !== contact) return reloadChats();
   if (found) update({ chats: found.chats, next: found.next });
 }
 

@@ -66,8 +66,9 @@ function tell(kind, data) {
 /** Who is answering now; and whether the list of chats has changed while nothing was told. */
 function tellAnswering({ chats, listed }) {
   update({ chats: state.chats.map((chat) => ({ ...chat, answering: chats.includes(chat.id) })) });
-  if (state.listed !== listed) reloadChats();
+  const known = state.listed;
   state.listed = listed;
+  if (known !== listed) reloadChats();
 }
 
 /** A chat that is new, or has changed: it keeps its place unless something was said in it. */
