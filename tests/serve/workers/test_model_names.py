@@ -233,7 +233,8 @@ def test_a_download_that_nobody_waits_for_counts_until_it_has_stopped(
             await anext(models.pull("a/more"))
         free.set()
         await until(lambda: not models._pulls)
-        assert [each.label async for each in models.pull("a/more")]
+        async for _ in models.pull("a/more"):  # perhaps nothing, when its end comes first
+            pass
         await until(lambda: not models._pulls)
 
         def refuses(thread: Thread) -> None:
