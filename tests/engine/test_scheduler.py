@@ -218,7 +218,7 @@ def test_a_thread_that_cannot_begin_costs_one_request(load, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Busy, match="no more threads"):
         patch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("can't start")))
         model.generate(PROMPT, max_tokens=2)
-    assert model.generate(PROMPT, max_tokens=2).tokens
+    assert model.generate(PROMPT, max_tokens=2, **ALONE).tokens
 
 
 def test_more_answers_than_rows_keep_no_prompt_out(load):
