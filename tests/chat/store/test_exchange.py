@@ -76,6 +76,18 @@ def test_an_export_imports_as_the_same_chats(store: Store, tmp_path: Path) -> No
     assert len(list(brought(store, "".join(export_json(store, [chat.id]))))) == 1
 
 
+def test_an_export_has_all_chats_and_every_word(store: Store) -> None:
+    said = [Message("1", "", None, "user", "complete")]
+    made = store.insert(ChatTree("m", {"title": str(number)}, said, None, 1.0, 1.0 + number) for number in range(203))
+    pieces = export_json(store)
+    text = next(pieces) + next(pieces)
+    store.say(made[0].id, "what moves the last chat to the front")
+    store.delete(made[1].id)
+    found = json.loads(text + "".join(pieces))
+    assert {int(chat["title"]) for chat in found} == {0, *range(2, 203)} and len(found) == 202
+    assert all(chat["messages"][0]["content"] == "complete" for chat in found)
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NODES = st.lists(st.tuples(st.integers(0, 30), TEXTS, st.sampled_from(["user", "assistant", "system"])), max_size=20)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any, cast, get_args
 
@@ -18,7 +19,7 @@ from furet.chat.exchange.place import Place
 from furet.chat.exchange.trees import ordered
 from furet.chat.store import Chat, ChatFields, Counts, Member, Message, Role, State, Store, ToolCall, chats, checks
 from furet.chat.store.insert import ChatTree
-from furet.errors import BadRequest
+from furet.errors import BadRequest, NotFound
 
 FORMAT = "furet chats"
 VERSION = 1
@@ -29,21 +30,17 @@ _MESSAGE = ("content", "speaker", "model", "tool_call_id", "state", "error")
 
 
 def export_json(store: Store, chats: Iterable[str] | None = None) -> Iterator[str]:
-    """The text of an export, piece by piece, of some chats or all of them; `import_chats` reads it."""
+    """The text of an export, piece by piece, of some chats or all of them; `import_chats` reads it.
+
+    Chats that are deleted meanwhile are left out.
+    """
     yield "["
-    for number, chat in enumerate(_all(store) if chats is None else map(store.chat, chats)):
-        yield ",\n" if number else "\n"
-        yield json.dumps(_document(chat, store.tree(chat.id)), ensure_ascii=False, indent=1)
+    between = "\n"
+    for chat in store.ids() if chats is None else chats:
+        with suppress(NotFound):
+            yield between + json.dumps(_document(store.chat(chat), store.tree(chat)), ensure_ascii=False, indent=1)
+            between = ",\n"
     yield "\n]\n"
-
-
-def _all(store: Store) -> Iterator[Chat]:
-    for archived in (False, True):
-        page = store.chats(archived=archived, limit=200)
-        yield from page.chats
-        while page.next is not None:
-            page = store.chats(archived=archived, limit=200, after=page.next)
-            yield from page.chats
 
 
 def _document(chat: Chat, messages: Iterable[Message]) -> dict[str, Any]:
@@ -59,7 +56,9 @@ def _row(message: Message) -> dict[str, Any]:
     row["counts"] = {name: value for name, value in asdict(message.counts).items() if value}
     if row["state"] == "streaming":
         row["state"] = "stopped"
-    return {name: value for name, value in row.items() if name == "parent" or value not in (None, [], {}, "complete")}
+    if row["state"] == "complete":
+        del row["state"]
+    return {name: value for name, value in row.items() if name == "parent" or value not in (None, [], {})}
 
 
 def is_native(document: Place) -> bool:

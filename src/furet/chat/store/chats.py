@@ -122,6 +122,11 @@ def page(
     return ChatPage(tuple(_chats(db, rows[:limit])), following)
 
 
+def ids(db: sqlite3.Connection) -> tuple[str, ...]:
+    query = "SELECT id FROM chats ORDER BY archived, pinned DESC, updated DESC, key DESC"
+    return tuple(name for (name,) in db.execute(query))
+
+
 def contacts(db: sqlite3.Connection) -> tuple[Contact, ...]:
     rows = db.execute(
         """SELECT model, count(*), max(updated) AS latest FROM chats WHERE archived = 0

@@ -111,6 +111,11 @@ class Store:
         with self._database.reading() as db:
             return chats.page(db, model=model, groups=groups, archived=archived, after=after, limit=limit)
 
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all chats in the order of the list, those in the archive at its end."""
+        with self._database.reading() as db:
+            return chats.ids(db)
+
     def contacts(self) -> tuple[Contact, ...]:
         """The models with which there are chats outside the archive, those that changed last first."""
         with self._database.reading() as db:
