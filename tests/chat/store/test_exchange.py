@@ -176,6 +176,30 @@ def test_chatgpt_conversations_with_branches(store: Store) -> None:
     assert other.model == "smollm2"
 
 
+def test_branches_of_chatgpt_are_in_the_order_of_time(store: Store) -> None:
+    document = chatgpt(
+        question=node(None, "user", "What?"),
+        third=node("question", "assistant", "3", create_time=1700000003.0),
+        first=node("question", "assistant", "1", create_time=1700000001.0),
+        second=node("question", "assistant", "2", create_time=1700000002.0),
+    )
+    (chat,) = brought(store, [document])
+    shown = store.open(chat.id)
+    siblings = [store.message(each).content for each in shown.siblings[shown.messages[1].id]]
+    assert siblings == ["1", "2", "3"] and shown.messages[1].content == "2"
+
+
+def test_an_odd_node_does_not_refuse_an_archive(store: Store) -> None:
+    document = chatgpt(
+        question=node("deleted", "user", "", content={"content_type": "text", "parts": [None, "What?"]}),
+        nothing=node("question", "assistant", "", content=None),
+        answer=node("nothing", "assistant", "A dog.", create_time=-62135596800.0),
+    )
+    (chat,) = brought(store, [document])
+    question, answer = store.open(chat.id).messages
+    assert (question.content, answer.content, answer.created) == ("What?", "A dog.", chat.created)
+
+
 def claude(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "uuid": "c",
@@ -223,6 +247,25 @@ def test_claude_conversations(store: Store) -> None:
     (chat,) = brought(store, [claude(first, second, third, current_leaf_message_uuid="2", model="claude-x")])
     assert [message.content for message in store.open(chat.id).messages] == ["a", "b"]
     assert chat.model == "claude-x" and len(store.tree(chat.id)) == 3
+
+
+def test_what_claude_did_without_a_word_is_left_out(store: Store) -> None:
+    def message(key: str, sender: str, *content: dict[str, Any], parent: str) -> dict[str, Any]:
+        return {"uuid": key, "sender": sender, "text": "", "content": content, "parent_message_uuid": parent}
+
+    called = message("2", "assistant", {"type": "tool_use", "name": "look"}, parent="1")
+    found = message("3", "assistant", {"type": "text", "text": "Red."}, parent="2")
+    last = message("4", "assistant", {"type": "tool_use", "name": "look"}, parent="3")
+    (chat,) = brought(
+        store, [claude(message("1", "human", {"type": "text", "text": "?"}, parent="0"), called, found, last)]
+    )
+    assert [message.content for message in store.open(chat.id).messages] == ["?", "Red."]
+
+
+def test_a_message_of_no_time_is_as_old_as_its_chat(store: Store) -> None:
+    chat = {"format": "furet chats", "version": 1, "model": "m", "created": 5.0}
+    (made,) = brought(store, [{**chat, "messages": [{"id": "1", "parent": None, "role": "user", "content": "a"}]}])
+    assert store.open(made.id).messages[0].created == 5.0
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

@@ -8,7 +8,7 @@ people, and what the program and its tools said to each other, is left out.
 from __future__ import annotations
 
 from furet.chat.exchange.place import Place
-from furet.chat.exchange.trees import ordered, without
+from furet.chat.exchange.trees import linked
 from furet.chat.store import Message
 from furet.chat.store.insert import ChatTree
 
@@ -23,32 +23,22 @@ def read_chatgpt(document: Place, now: float) -> ChatTree:
     nodes = dict(mapping.entries())
     if len(nodes) > MAX_NODES:
         raise mapping.wrong(f"at most {MAX_NODES} nodes")
-    parents = {key: node["parent"].text_or_none() for key, node in nodes.items()}
-    order = ordered(parents, mapping.path)
     created = document["create_time"].seconds(now)
-    kept = {key: message for key in order if (message := _message(key, nodes[key]["message"], created)) is not None}
-    above = without(parents, order, kept)
-    messages = [_under(kept[key], above[key]) for key in order if key in kept]
+    said = {key: _message(key, node["message"], created) for key, node in nodes.items()}
+    kept = {key: message for key, message in said.items() if message is not None}
+    # The order of a mapping says nothing; that of time is the order of branches.
+    order = sorted(nodes, key=lambda key: kept[key].created if key in kept else created)
+    parents = {key: nodes[key]["parent"].text_or_none() for key in order}
+    messages, leaf = linked(parents, kept, document["current_node"].text_or_none(), mapping.path)
     models = [message.model for message in messages if message.model]
     return ChatTree(
         model=document["default_model_slug"].line("") or (models[-1] if models else _UNKNOWN),
         fields={"title": document["title"].line("")},
         messages=messages,
-        leaf=_leaf(document["current_node"].text_or_none(), parents, kept),
+        leaf=leaf,
         created=created,
         updated=document["update_time"].seconds(created),
     )
-
-
-def _leaf(current: str | None, parents: dict[str, str | None], kept: dict[str, Message]) -> str | None:
-    """The message that is kept, of the current node or before it."""
-    while current is not None and current not in kept:
-        current = parents.get(current)
-    return current
-
-
-def _under(message: Message, parent: str | None) -> Message:
-    return Message(message.id, "", parent, message.role, message.content, model=message.model, created=message.created)
 
 
 def _message(key: str, message: Place, created: float) -> Message | None:
@@ -70,6 +60,8 @@ def _message(key: str, message: Place, created: float) -> Message | None:
 
 def _content(content: Place) -> str:
     """The text of a message's content."""
+    if content.value is None:
+        return ""
     match content["content_type"].text():
         case "text" | "multimodal_text":
             return "\n\n".join(filter(None, map(_part, content["parts"].items())))
@@ -80,6 +72,8 @@ def _content(content: Place) -> str:
 
 
 def _part(part: Place) -> str:
+    if part.value is None:
+        return ""
     if isinstance(part.value, str):
         return part.text()
     if "text" in part and isinstance(part.value["text"], str):  # the transcript of something spoken

@@ -7,7 +7,7 @@ told; older ones do not, and then each follows the one before it. Text that peop
 from __future__ import annotations
 
 from furet.chat.exchange.place import Place
-from furet.chat.exchange.trees import ordered
+from furet.chat.exchange.trees import linked
 from furet.chat.store import Message, Role
 from furet.chat.store.insert import ChatTree
 from furet.errors import BadRequest
@@ -30,13 +30,15 @@ def read_claude(document: Place, now: float) -> ChatTree:
         parent = each["parent_message_uuid"].text(before or _ROOT)
         messages[key] = _message(key, None if parent == _ROOT else parent, each, model, created)
         before = key
-    order = ordered({key: message.parent for key, message in messages.items()}, f"{document.path}: chat_messages")
-    leaf = document["current_leaf_message_uuid"].text_or_none() or before
+    parents = {key: message.parent for key, message in messages.items()}
+    kept = {key: message for key, message in messages.items() if message.content.strip()}  # others only called a tool
+    leaf = document["current_leaf_message_uuid"].text_or_none()
+    found, leaf = linked(parents, kept, leaf if leaf in messages else before, f"{document.path}: chat_messages")
     return ChatTree(
         model=model,
         fields={"title": document["name"].line("")},
-        messages=[messages[key] for key in order],
-        leaf=leaf if leaf in messages else before,
+        messages=found,
+        leaf=leaf,
         created=created,
         updated=document["updated_at"].seconds(created),
     )

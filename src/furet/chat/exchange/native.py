@@ -70,9 +70,10 @@ def read_native(document: Place, now: float) -> ChatTree:
     """A chat of an export; BadRequest naming the place where it is something else."""
     if document["version"].value != VERSION:
         raise BadRequest(f"{document['version'].wrong(str(VERSION)).message}", "a newer furet wrote it")
+    created = document["created"].seconds(now)
     messages: dict[str, Message] = {}
     for each in document["messages"].items():
-        message = _message(each)
+        message = _message(each, created)
         if message.id in messages:
             raise BadRequest(f"{each.path}: id: there are two of {message.id!r:.60}")
         if len(messages) == MAX_MESSAGES:
@@ -82,7 +83,6 @@ def read_native(document: Place, now: float) -> ChatTree:
     leaf = document["leaf"].text_or_none()
     if leaf is not None and leaf not in messages:
         raise document["leaf"].wrong("the id of a message")
-    created = document["created"].seconds(now)
     values = {name: document.value[name] for name in _CHAT if name in document}
     return ChatTree(
         model=document["model"].text_or_none(),
@@ -100,7 +100,7 @@ def _member(member: Place) -> Member:
     return Member(member["name"].text(), member["model"].text(), system, preset, member["settings"].value or {})
 
 
-def _message(message: Place) -> Message:
+def _message(message: Place, created: float) -> Message:
     role, state = message["role"], message["state"]
     if role.value not in get_args(Role):
         raise role.wrong(", ".join(get_args(Role)))
@@ -119,7 +119,7 @@ def _message(message: Place) -> Message:
         state=state.value or "complete",
         error=message["error"].text_or_none(),
         counts=_counts(message["counts"]),
-        created=message["created"].seconds(0),
+        created=message["created"].seconds(created),
     )
 
 

@@ -95,7 +95,7 @@ class Place:
         return self.value
 
     def seconds(self, default: float) -> float:
-        """A time: seconds since 1970, or a text of ISO 8601."""
+        """A time: seconds since 1970, or a text of ISO 8601. One before 1970 stands for one that nobody knows."""
         if isinstance(self.value, str):
             try:
                 when = datetime.fromisoformat(self.value.strip().replace("Z", "+00:00"))
@@ -104,6 +104,6 @@ class Place:
                 raise self.wrong("a time of ISO 8601") from None
         else:
             found = self.number(default)
-        if not 0 <= found < _LATEST:
-            raise self.wrong("a time after 1970")
-        return found
+        if found >= _LATEST:
+            raise self.wrong("a time of this age")
+        return found if found >= 0 else default

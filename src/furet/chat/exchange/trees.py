@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from dataclasses import replace
 
+from furet.chat.store import Message
 from furet.errors import BadRequest
-
-Node = TypeVar("Node")
 
 
 def ordered(parents: Mapping[str, str | None], path: str) -> list[str]:
@@ -30,13 +29,19 @@ def ordered(parents: Mapping[str, str | None], path: str) -> list[str]:
     return list(found)
 
 
-def without(parents: Mapping[str, str | None], order: list[str], kept: Mapping[str, Node]) -> dict[str, str | None]:
-    """The parents of the nodes that are kept, where those that are not are stepped over."""
+def linked(
+    parents: Mapping[str, str | None], kept: Mapping[str, Message], leaf: str | None, path: str
+) -> tuple[list[Message], str | None]:
+    """The messages that are kept, none before its parent, and the leaf; nodes that are not kept are stepped over.
+
+    A parent that there is not is none, as where a part of a conversation was deleted.
+    """
+    there = {node: above if above in parents else None for node, above in parents.items()}
     nearest: dict[str | None, str | None] = {None: None}
-    found: dict[str, str | None] = {}
-    for node in order:
-        above = nearest[parents[node]]
+    found = []
+    for node in ordered(there, path):
+        above = nearest[there[node]]
         nearest[node] = node if node in kept else above
         if node in kept:
-            found[node] = above
-    return found
+            found.append(replace(kept[node], parent=above))
+    return found, nearest.get(leaf)
