@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -27,17 +28,51 @@ off = asyncio.to_thread  # the store waits for the disk
 def routes(store: Store, answers: Answers, board: Board) -> APIRouter:
     """All of them, over one store."""
     router = APIRouter(prefix="/ui/api")
-    _chats(router, store, answers, board)
-    _messages(router, store, answers, board)
+    talks = _Talks(store, answers, board)
+    _chats(router, store, answers, board, talks)
+    _messages(router, store, answers, board, talks)
+    _branches(router, store, answers, talks)
     _presets(router, store)
     return router
 
 
-def _chats(router: APIRouter, store: Store, answers: Answers, board: Board) -> None:
-    async def opened(chat: str) -> dict[str, Any]:
-        number = board.told
-        return {**await _opened(await off(store.open, chat), answers), "number": number}
+@dataclass(frozen=True)
+class _Talks:
+    """Chats with their messages, as several routes give them."""
 
+    store: Store
+    answers: Answers
+    board: Board
+
+    async def opened(self, chat: str) -> dict[str, Any]:
+        """A chat with its last messages."""
+        number = self.board.told
+        return {**await self._shown(await off(self.store.open, chat)), "number": number}
+
+    async def branched(self, conversation: Conversation) -> dict[str, Any]:
+        """The chat after its path has changed; other pages that show it are told to look again."""
+        self.board.tell("path", {"id": conversation.chat.id}, conversation.chat.id)
+        number = self.board.told
+        return {**await self._shown(conversation), "number": number}
+
+    @asynccontextmanager
+    async def at_rest(self, message: str) -> AsyncIterator[Message]:
+        """A message of a chat in which nobody is answering, nor begins to."""
+        found = await off(self.store.message, message)
+        async with self.answers.rest(found.chat):
+            yield found
+
+    async def _shown(self, conversation: Conversation) -> dict[str, Any]:
+        """A chat and its last messages, rendered in a thread: they may be long, and nobody else is to wait for them."""
+        chat, answers = conversation.chat, self.answers
+        page = await off(page_of, conversation, None, PAGE)
+        shown, running = page["messages"], answers.running(chat.id)
+        if running and shown and shown[-1]["id"] == running.message.id:
+            shown[-1] = {**running.view(), **running.so_far()}
+        return {"chat": chat_view(chat, answers.answering(chat.id)), **page}
+
+
+def _chats(router: APIRouter, store: Store, answers: Answers, board: Board, talks: _Talks) -> None:
     @router.get("/chats")
     async def list_chats(
         model: Annotated[str | None, Query(max_length=512)] = None,
@@ -63,7 +98,7 @@ def _chats(router: APIRouter, store: Store, answers: Answers, board: Board) -> N
 
     @router.get("/chats/{chat}")
     async def open_chat(chat: str) -> dict[str, Any]:
-        return await opened(chat)
+        return await talks.opened(chat)
 
     @router.patch("/chats/{chat}")
     async def change_chat(chat: str, body: bodies.ChangeChat) -> dict[str, Any]:
@@ -94,20 +129,7 @@ def _chats(router: APIRouter, store: Store, answers: Answers, board: Board) -> N
         return {"hits": [hit_view(hit) for hit in await off(store.search, q, limit=limit)]}
 
 
-def _messages(router: APIRouter, store: Store, answers: Answers, board: Board) -> None:
-    async def branched(conversation: Conversation) -> dict[str, Any]:
-        """The chat after its path has changed; other pages that show it are told to look again."""
-        board.tell("path", {"id": conversation.chat.id}, conversation.chat.id)
-        number = board.told
-        return {**await _opened(conversation, answers), "number": number}
-
-    @asynccontextmanager
-    async def at_rest(message: str) -> AsyncIterator[Message]:
-        """A message of a chat in which nobody is answering, nor begins to."""
-        found = await off(store.message, message)
-        async with answers.rest(found.chat):
-            yield found
-
+def _messages(router: APIRouter, store: Store, answers: Answers, board: Board, talks: _Talks) -> None:
     @router.get("/chats/{chat}/messages")
     async def older(
         chat: str,
@@ -131,18 +153,9 @@ def _messages(router: APIRouter, store: Store, answers: Answers, board: Board) -
         await answers.stop(chat)
         return Response(status_code=204)
 
-    @router.post("/messages/{message}/edit")
-    async def edit(message: str, body: bodies.Edit) -> dict[str, Any]:
-        async with at_rest(message) as old:
-            new = await off(store.edit, old.id, body.text)
-            conversation = await off(store.open, old.chat)
-            if new.role == "user":
-                answers.start(old.chat)
-        return await branched(conversation)
-
     @router.post("/messages/{message}/again")
     async def again(message: str) -> dict[str, Any]:
-        async with at_rest(message) as old:
+        async with talks.at_rest(message) as old:
             if old.role != "assistant":
                 raise BadRequest("message: only answers can be made anew", "edit it instead")
             answers.start(old.chat, again=old)
@@ -150,24 +163,35 @@ def _messages(router: APIRouter, store: Store, answers: Answers, board: Board) -
 
     @router.post("/messages/{message}/onward")
     async def onward(message: str) -> dict[str, Any]:
-        async with at_rest(message) as old:
+        async with talks.at_rest(message) as old:
             conversation = await off(store.open, old.chat)
             if conversation.chat.leaf != old.id or old.role != "assistant" or not old.content:
                 raise BadRequest("message: only the last answer, with some text, can be gone on with")
             answers.start(old.chat, onward=old)
         return {}
 
+
+def _branches(router: APIRouter, store: Store, answers: Answers, talks: _Talks) -> None:
+    @router.post("/messages/{message}/edit")
+    async def edit(message: str, body: bodies.Edit) -> dict[str, Any]:
+        async with talks.at_rest(message) as old:
+            new = await off(store.edit, old.id, body.text)
+            conversation = await off(store.open, old.chat)
+            if new.role == "user":
+                answers.start(old.chat)
+        return await talks.branched(conversation)
+
     @router.post("/messages/{message}/select")
     async def select(message: str) -> dict[str, Any]:
-        async with at_rest(message) as found:
+        async with talks.at_rest(message) as found:
             conversation = await off(store.select, found.id)
-        return await branched(conversation)
+        return await talks.branched(conversation)
 
     @router.delete("/messages/{message}")
     async def remove(message: str) -> dict[str, Any]:
-        async with at_rest(message) as found:
+        async with talks.at_rest(message) as found:
             conversation = await off(store.remove, found.id)
-        return await branched(conversation)
+        return await talks.branched(conversation)
 
 
 def _presets(router: APIRouter, store: Store) -> None:
@@ -189,15 +213,6 @@ def _presets(router: APIRouter, store: Store) -> None:
     async def delete(preset: str) -> Response:
         await off(store.delete_preset, preset)
         return Response(status_code=204)
-
-
-async def _opened(conversation: Conversation, answers: Answers) -> dict[str, Any]:
-    """A chat and its last messages, rendered in a thread: they may be long, and nobody else is to wait for them."""
-    chat = conversation.chat
-    page = await off(page_of, conversation, None, PAGE)
-    if (running := answers.running(chat.id)) and page["messages"] and page["messages"][-1]["id"] == running.message.id:
-        page["messages"][-1] = {**running.view(), **running.so_far()}
-    return {"chat": chat_view(chat, answers.answering(chat.id)), **page}
 
 
 def _known(settings: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ last, and, where that is being written, how many of its blocks are final there: 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -32,25 +33,11 @@ SUGGESTED = "smollm2"
 def routes(models: Models, store: Store, answers: Answers, board: Board, pulls: Pulls) -> APIRouter:
     """Both, and the use of a chat's context."""
     router = APIRouter(prefix="/ui/api")
+    live = _Live(models, store, answers, board, pulls)
 
     @router.get("/start")
     async def start() -> dict[str, Any]:
-        from furet.chat.presets import PRESETS
-
-        listed = board.listed
-        page = await asyncio.to_thread(store.chats, limit=50)
-        presets = await asyncio.to_thread(store.presets)
-        return {
-            **await library(models),
-            "chats": [chat_view(chat, answers.answering(chat.id)) for chat in page.chats],
-            "next": page.next,
-            "listed": listed,
-            "presets": [preset_view(preset) for preset in presets],
-            "formats": [{"name": each.name, "about": each.about} for each in PRESETS],
-            "samplers": SAMPLERS,
-            "pulls": pulls.view(),
-            "suggested": SUGGESTED,
-        }
+        return await live.beginning()
 
     @router.get("/events")
     async def events(
@@ -62,29 +49,66 @@ def routes(models: Models, store: Store, answers: Answers, board: Board, pulls: 
         def failed(failure: Any) -> bytes:
             return sse.frame(shaped(request.url.path, failure), "failed")
 
-        return await sse.stream(request, _followed(chat, last, have), failed)
+        return await sse.stream(request, live.followed(chat, last, have), failed)
 
-    async def _followed(chat: str, last: str, have: int) -> sse.Frames:
-        with board.page(chat) as page:
-            now = await library(models)
-            for kind, data in await _missed(chat, last, have):
+    @router.get("/chats/{chat}/usage")
+    async def usage(chat: str) -> dict[str, Any]:
+        return await live.usage(chat)
+
+    return router
+
+
+@dataclass(frozen=True)
+class _Live:
+    """What is so now, and what happens next."""
+
+    models: Models
+    store: Store
+    answers: Answers
+    board: Board
+    pulls: Pulls
+
+    async def beginning(self) -> dict[str, Any]:
+        """All that the page needs to begin."""
+        from furet.chat.presets import PRESETS
+
+        listed = self.board.listed
+        page = await asyncio.to_thread(self.store.chats, limit=50)
+        presets = await asyncio.to_thread(self.store.presets)
+        return {
+            **await library(self.models),
+            "chats": [chat_view(chat, self.answers.answering(chat.id)) for chat in page.chats],
+            "next": page.next,
+            "listed": listed,
+            "presets": [preset_view(preset) for preset in presets],
+            "formats": [{"name": each.name, "about": each.about} for each in PRESETS],
+            "samplers": SAMPLERS,
+            "pulls": self.pulls.view(),
+            "suggested": SUGGESTED,
+        }
+
+    async def followed(self, chat: str, last: str, have: int) -> sse.Frames:
+        """The stream of events, for a page that shows a chat, or none."""
+        with self.board.page(chat) as page:
+            now = await library(self.models)
+            for kind, data in await self._missed(chat, last, have):
                 yield sse.frame(data, kind)
-            yield sse.frame({"chats": answers.chats(), "listed": board.listed}, "answering")
+            yield sse.frame({"chats": self.answers.chats(), "listed": self.board.listed}, "answering")
             yield sse.frame(now, "models")
-            yield sse.frame(pulls.view(), "pulls")
-            async for event in _awaited(page, now["memory"]):
+            yield sse.frame(self.pulls.view(), "pulls")
+            async for event in self._awaited(page, now["memory"]):
                 yield event
 
-    async def _missed(chat: str, last: str, have: int) -> list[tuple[str, Any]]:
+    async def _missed(self, chat: str, last: str, have: int) -> list[tuple[str, Any]]:
         """What the page does not know of the chat that it shows, whose last message it says to be `last`."""
         if not chat:
             return []
-        conversation = await asyncio.to_thread(store.open, chat)
+        conversation = await asyncio.to_thread(self.store.open, chat)
         messages = conversation.messages
-        missed: list[tuple[str, Any]] = [("chat", chat_view(conversation.chat, answers.answering(chat)))]
+        missed: list[tuple[str, Any]] = [("chat", chat_view(conversation.chat, self.answers.answering(chat)))]
         if (messages[-1].id if messages else "") != last:
             return [*missed, ("path", {"id": chat})]
-        running = answers.running(chat)
+        running = self.answers.running(chat)
         if running is not None and running.message.id == last:
             return [*missed, ("frame", running.frame(have))]
         shown = conversation.siblings.get(last, ())
@@ -92,7 +116,7 @@ def routes(models: Models, store: Store, answers: Answers, board: Board, pulls: 
             missed.append(("message", await asyncio.to_thread(message_view, messages[-1], shown)))
         return missed
 
-    async def _awaited(page: Page, memory: dict[str, int]) -> sse.Frames:
+    async def _awaited(self, page: Page, memory: dict[str, int]) -> sse.Frames:
         """What happens, until the page has fallen behind; now and then a look at what is loaded."""
         loop = asyncio.get_running_loop()
         look = loop.time() + LOOK
@@ -107,24 +131,23 @@ def routes(models: Models, store: Store, answers: Answers, board: Board, pulls: 
                 yield event
             if loop.time() >= look:
                 look = loop.time() + LOOK
-                if (found := memory_view(models)) != memory:
+                if (found := memory_view(self.models)) != memory:
                     memory = found
-                    yield sse.frame(await library(models), "models")
+                    yield sse.frame(await library(self.models), "models")
 
-    @router.get("/chats/{chat}/usage")
-    async def usage(chat: str) -> dict[str, Any]:
-        """How much of the context the chat takes; nulls while its model is not loaded."""
+    async def usage(self, chat: str) -> dict[str, Any]:
+        """How much of the context a chat takes; nulls while its model is not loaded."""
         from furet.chat.store import view_for
 
-        conversation = await asyncio.to_thread(store.open, chat)
+        conversation = await asyncio.to_thread(self.store.open, chat)
         found = conversation.chat
         member = found.members[0] if found.members else None
         model = found.model or (member.model if member else "")
-        context = next((each.context for each in models.loaded() if each.name == model and each.pid), None)
-        if context is None or answers.answering(chat):
+        context = next((each.context for each in self.models.loaded() if each.name == model and each.pid), None)
+        if context is None or self.answers.answering(chat):
             return {"context": None, "tokens": None}
         messages = view_for(conversation, member)
-        counted = await models.result(model, CountTokens(messages, preset=found.preset)) if messages else {"tokens": 0}
+        if not messages:
+            return {"context": context, "tokens": 0}
+        counted = await self.models.result(model, CountTokens(messages, preset=found.preset))
         return {"context": context, "tokens": counted["tokens"]}
-
-    return router
