@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from web.pretended import Server, serving
 
@@ -92,3 +93,21 @@ def visit(browser: Browser, start: Callable[..., Server]) -> Iterator[Callable[.
     for watched in seen:
         watched.check()
         watched.page.context.close()
+
+
+@pytest.fixture
+def server(start: Callable[..., Server]) -> Server:
+    return start("smollm2", "qwen")
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.address) as client:
+        yield client
+
+
+@pytest.fixture
+def page(visit: Callable[..., Watched], server: Server) -> Page:
+    page = visit(server).page
+    page.wait_for_selector("h1:text('Hello. Nice to have you here.')")
+    return page

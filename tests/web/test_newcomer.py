@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
+from web.acting import rest, say
 
 from furet.errors import WorkerDied
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import Page
     from web.conftest import Watched
     from web.pretended import Server
 
 expect: Any = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 ANSWER = "Here is a table:\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\nand code:\n\n```python\nprint('ferret')\n```\n\nDone."
-
-
-@pytest.fixture
-def server(start: Callable[..., Server]) -> Server:
-    return start("smollm2", "qwen")
-
-
-@pytest.fixture
-def page(visit: Callable[..., Watched], server: Server) -> Page:
-    page = visit(server).page
-    expect(page.locator("h1")).to_have_text("Hello. Nice to have you here.")
-    return page
-
-
-def say(page: Page, text: str) -> None:
-    """Say it, and wait until an answer has begun."""
-    answers = page.locator(".answer").count()
-    page.get_by_label("Message", exact=True).fill(text)
-    page.keyboard.press("Enter")
-    expect(page.locator(".answer").nth(answers)).to_be_visible()
-
-
-def rest(page: Page) -> None:
-    """Wait until nobody is answering."""
-    expect(page.locator(".writing")).to_have_count(0)
-    expect(page.locator(".send:not(.stop)")).to_be_visible()
 
 
 def test_the_first_screen_names_the_model_and_what_it_needs(page: Page) -> None:
@@ -194,128 +166,6 @@ def test_a_failure_is_told_in_a_sentence_and_can_be_tried_again(page: Page, serv
     expect(page.locator(".answer .rendered")).to_have_text(re.compile("^You said: a question"))
 
 
-def test_settings_of_a_chat_reach_the_model_and_can_be_kept_as_a_preset(page: Page, server: Server) -> None:
-    say(page, "hello")
-    rest(page)
-    page.keyboard.press("Control+.")
-    drawer = page.get_by_role("complementary", name="Settings of this chat")
-    expect(drawer.locator("#use-text")).to_contain_text("of 2,048 tokens")
-    drawer.get_by_label("What it is told beforehand").fill("You are a ferret.")
-    drawer.get_by_label("Temperature", exact=True).fill("9")
-    drawer.get_by_label("Temperature", exact=True).fill("0.3")
-    drawer.get_by_label("Stop at").fill("END\n\\n\\n")
-    with page.expect_response(lambda answer: "END" in (answer.request.post_data or "")):
-        pass
-    drawer.get_by_role("button", name="Keep these as a preset").click()
-    page.get_by_label("Name", exact=True).fill("Ferret")
-    page.get_by_role("dialog").get_by_role("button", name="Keep").click()
-    expect(drawer.locator("#preset")).to_contain_text("Ferret")
-    page.keyboard.press("Control+.")
-    expect(drawer).to_be_hidden()
-    say(page, "again")
-    rest(page)
-    job = server.models.jobs[-1][1]
-    assert job.messages[0] == {"role": "system", "content": "You are a ferret."}
-    assert job.options["temperature"] == 0.3 and job.options["stop"] == ["END", "\n\n"]
-
-
-def test_in_a_group_each_answers_in_turn_or_when_called(page: Page, server: Server) -> None:
-    page.get_by_label("More", exact=True).click()
-    page.get_by_role("menuitem", name="New group…").click()
-    page.get_by_role("button", name="Add smollm2").click()
-    page.get_by_role("button", name="Add qwen").click()
-    page.get_by_label("Name of qwen").fill("smollm2")
-    page.get_by_role("button", name="Begin").click()
-    expect(page.get_by_role("dialog")).to_be_visible()  # two of the same name could not be called
-    page.get_by_label("Name of qwen").fill("Doubter")
-    page.get_by_label("What qwen is told").fill("You doubt everything.")
-    page.get_by_role("button", name="Begin").click()
-    expect(page.locator("h1")).to_have_text("smollm2 and Doubter are listening.")
-    say(page, "who is there?")
-    expect(page.locator(".answer")).to_have_count(2)
-    rest(page)
-    assert [model for model, _ in server.models.jobs] == ["smollm2", "qwen"]
-    assert server.models.jobs[1][1].messages[0] == {"role": "system", "content": "You doubt everything."}
-    assert "smollm2: You said" in server.models.jobs[1][1].messages[-1]["content"]
-    say(page, "@doubter only you")
-    expect(page.locator(".answer")).to_have_count(3)
-    rest(page)
-    assert [model for model, _ in server.models.jobs] == ["smollm2", "qwen", "qwen"]
-
-
-def test_search_finds_a_message_and_goes_to_it(page: Page, server: Server) -> None:
-    for text in ("the marigold is orange", "the ferret is brown"):
-        say(page, text)
-        rest(page)
-        page.keyboard.press("Control+Shift+O")
-        expect(page.locator("#welcome")).to_be_visible()
-    page.keyboard.press("Control+k")
-    page.keyboard.type("marig")
-    expect(page.locator("#chats mark").first).to_have_text("marig")
-    page.keyboard.press("Enter")
-    expect(page.locator(".user .text")).to_have_text("the marigold is orange")
-    page.get_by_label("Search all chats").fill("xyzzy")
-    expect(page.locator("#chats")).to_contain_text("Nothing found")
-    page.get_by_label("Search all chats").press("Escape")
-    expect(page.locator("#chats .chat")).to_have_count(2)
-
-
-def test_what_is_exported_can_be_imported(page: Page, server: Server, tmp_path: Path) -> None:
-    say(page, "keep this")
-    rest(page)
-    for kind, ending in (("Markdown", "md"), ("JSON", "json")):
-        page.locator(".chat").hover()
-        page.get_by_label("More for keep this").click()
-        with page.expect_download() as found:
-            page.get_by_role("menuitem", name=f"Export as {kind}").click()
-        found.value.save_as(tmp_path / f"chat.{ending}")
-        assert found.value.suggested_filename == f"furet-chats.{ending}"
-    assert "You said: keep this" in (tmp_path / "chat.md").read_text()
-    assert json.loads((tmp_path / "chat.json").read_text())
-    page.get_by_label("More", exact=True).click()
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("menuitem", name="Import…").click()
-    chooser.value.set_files(tmp_path / "chat.json")
-    expect(page.locator("#toasts")).to_contain_text("1 chat with 2 messages imported.")
-    expect(page.locator("#chats .chat")).to_have_count(2)
-
-
-def test_chats_are_renamed_pinned_and_deleted(page: Page, server: Server) -> None:
-    say(page, "a name to change")
-    rest(page)
-    page.get_by_role("button", name="Rename: a name to change").click()
-    page.get_by_label("Title").fill("Better")
-    page.keyboard.press("Enter")
-    expect(page.locator("#chats .name")).to_have_text("Better")
-    page.locator(".chat").hover()
-    page.get_by_label("More for Better").click()
-    page.get_by_role("menuitem", name="Pin to the top").click()
-    expect(page.locator("#chats h2")).to_have_text("Pinned")
-    page.locator(".chat").hover()
-    page.get_by_label("More for Better").click()
-    page.get_by_role("menuitem", name="Delete…").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(page.locator("#chats")).to_contain_text("No chats yet")
-    expect(page.locator("#welcome")).to_be_visible()
-
-
-def test_models_are_planned_fetched_and_deleted(page: Page, server: Server) -> None:
-    page.get_by_label("Models", exact=True).click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Model to fetch").fill("hf:a/b:Q4_K_M")
-    dialog.get_by_role("button", name="Plan").click()
-    expect(dialog.locator(".plan")).to_contain_text("288 MB")
-    dialog.get_by_role("button", name="Fetch it").click()
-    expect(dialog.locator(".models .name")).to_contain_text(["b:Q4_K_M"])
-    dialog.get_by_label("More for qwen").click()
-    page.get_by_role("menuitem", name="Wake up").click()
-    expect(page.locator("#gauge")).to_contain_text("350 MB of 8.0 GB")
-    dialog.get_by_label("More for qwen").click()
-    page.get_by_role("menuitem", name="Delete the file…").click()
-    page.get_by_role("dialog", name="Delete qwen?").get_by_role("button", name="Delete").click()
-    expect(dialog.first.get_by_label("More for qwen")).to_have_count(0)
-
-
 def test_long_chats_are_shown_from_the_end_and_loaded_upwards(page: Page, server: Server) -> None:
     chat = server.store.new_chat("smollm2", title="Long")
     for number in range(130):
@@ -328,72 +178,6 @@ def test_long_chats_are_shown_from_the_end_and_loaded_upwards(page: Page, server
         page.locator("#scroll").evaluate("element => { element.scrollTop = 0; }")
         page.wait_for_timeout(60)
     expect(page.locator(".user .text").first).to_have_text("line 0")
-
-
-def test_on_a_phone_the_chats_are_a_drawer_and_nothing_is_too_wide(
-    start: Callable[..., Server], visit: Callable[..., Watched]
-) -> None:
-    server = start("smollm2")
-    server.models.answer = ANSWER + "\n\n" + "averylongword" * 40
-    page = visit(server, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True).page
-    expect(page.locator("#side")).not_to_be_in_viewport()
-    page.get_by_label("Message", exact=True).fill("hello")
-    page.get_by_label("Send").click()
-    rest(page)
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
-    assert page.locator("#scroll").evaluate("element => element.scrollWidth - element.clientWidth") <= 0
-    page.get_by_label("Show chats").click()
-    expect(page.locator("#chats .chat")).to_be_in_viewport()
-    page.locator("#veil").click(position={"x": 350, "y": 300})
-    expect(page.locator("#side")).not_to_be_in_viewport()
-
-
-def test_words_in_tables_stay_whole_on_a_phone(start: Callable[..., Server], visit: Callable[..., Watched]) -> None:
-    server = start("smollm2")
-    server.models.answer = (
-        "| Drink | Caffeine in mg | Origin | Remarks |\n|--|--|--|--|\n| Coffee | 95 | Ethiopia | beans are roasted |"
-    )
-    page = visit(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page
-    page.get_by_role("button", name="Say hello").click()
-    rest(page)
-    lines = "cell => { const range = document.createRange(); range.selectNodeContents(cell); return new Set("
-    lines += "[...range.getClientRects()].map((each) => each.top)).size; }"
-    for word in ("Coffee", "Ethiopia"):
-        assert page.get_by_role("cell", name=word).evaluate(lines) == 1
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-
-
-def test_who_speaks_has_the_name_that_people_know(page: Page, server: Server) -> None:
-    told = {name: {"author": {"role": role}, "content": {"content_type": "text", "parts": ["Hello."]}}
-            for name, role in (("a", "user"), ("b", "assistant"))}  # fmt: skip
-    tree = {"a": {"parent": None, "children": ["b"]}, "b": {"parent": "a", "children": []}}
-    mapping = {name: {"id": name, "message": told[name], **place} for name, place in tree.items()}
-    chats = [{"title": "Elsewhere", "create_time": 1.0, "update_time": 2.0, "mapping": mapping, "current_node": "b"}]
-    data = base64.b64encode(json.dumps(chats).encode()).decode()
-    page.request.post(f"{server.address}/ui/api/import", data={"data": data})
-    members = [{"name": name, "model": "smollm2"} for name in ("Believer", "Doubter")]
-    page.request.post(f"{server.address}/ui/api/chats", data={"members": members})
-    expect(page.locator("#chats .said", has_text="Believer, Doubter")).to_be_visible()
-    page.locator("#chats a", has_text="Elsewhere").click()
-    expect(page.locator(".answer .who")).to_contain_text("ChatGPT")
-
-
-def test_a_list_that_comes_late_hides_nothing_that_was_told_since(page: Page, server: Server) -> None:
-    asked = []
-
-    def late(route: Route) -> None:
-        asked.append(route)
-        old = route.fetch()
-        if len(asked) == 1:
-            httpx.post(f"{server.address}/ui/api/chats", json={"model": "smollm2", "title": "Newer"}).raise_for_status()
-            expect(page.locator("#chats a", has_text="Newer")).to_be_visible()
-        route.fulfill(response=old)
-
-    page.route("**/ui/api/chats?*", late)
-    with page.expect_response("**/ui/api/chats?*"):
-        page.get_by_role("button", name="smollm2").first.click()
-    page.evaluate("() => new Promise((go) => setTimeout(go, 300))")  # in which the late one is shown, if it is
-    expect(page.locator("#chats a", has_text="Newer")).to_be_visible()
 
 
 def test_dark_is_dark_and_stays(page: Page) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,12 +24,6 @@ MAX_SCRIPT = 100_000  # bytes
 @pytest.fixture
 def server(start: Callable[..., Server]) -> Server:
     return start("smollm2")
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.address) as client:
-        yield client
 
 
 def test_all_script_together_is_small() -> None:

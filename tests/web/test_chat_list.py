@@ -1,0 +1,107 @@
+"""The list of chats: found, renamed, deleted, taken elsewhere and brought here, in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from web.acting import rest, say
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+    from web.pretended import Server
+
+expect: Any = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
+
+def test_search_finds_a_message_and_goes_to_it(page: Page, server: Server) -> None:
+    for text in ("the marigold is orange", "the ferret is brown"):
+        say(page, text)
+        rest(page)
+        page.keyboard.press("Control+Shift+O")
+        expect(page.locator("#welcome")).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("marig")
+    expect(page.locator("#chats mark").first).to_have_text("marig")
+    page.keyboard.press("Enter")
+    expect(page.locator(".user .text")).to_have_text("the marigold is orange")
+    page.get_by_label("Search all chats").fill("xyzzy")
+    expect(page.locator("#chats")).to_contain_text("Nothing found")
+    page.get_by_label("Search all chats").press("Escape")
+    expect(page.locator("#chats .chat")).to_have_count(2)
+
+
+def test_what_is_exported_can_be_imported(page: Page, server: Server, tmp_path: Path) -> None:
+    say(page, "keep this")
+    rest(page)
+    for kind, ending in (("Markdown", "md"), ("JSON", "json")):
+        page.locator(".chat").hover()
+        page.get_by_label("More for keep this").click()
+        with page.expect_download() as found:
+            page.get_by_role("menuitem", name=f"Export as {kind}").click()
+        found.value.save_as(tmp_path / f"chat.{ending}")
+        assert found.value.suggested_filename == f"furet-chats.{ending}"
+    assert "You said: keep this" in (tmp_path / "chat.md").read_text()
+    assert json.loads((tmp_path / "chat.json").read_text())
+    page.get_by_label("More", exact=True).click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("menuitem", name="Import…").click()
+    chooser.value.set_files(tmp_path / "chat.json")
+    expect(page.locator("#toasts")).to_contain_text("1 chat with 2 messages imported.")
+    expect(page.locator("#chats .chat")).to_have_count(2)
+
+
+def test_chats_are_renamed_pinned_and_deleted(page: Page, server: Server) -> None:
+    say(page, "a name to change")
+    rest(page)
+    page.get_by_role("button", name="Rename: a name to change").click()
+    page.get_by_label("Title").fill("Better")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chats .name")).to_have_text("Better")
+    page.locator(".chat").hover()
+    page.get_by_label("More for Better").click()
+    page.get_by_role("menuitem", name="Pin to the top").click()
+    expect(page.locator("#chats h2")).to_have_text("Pinned")
+    page.locator(".chat").hover()
+    page.get_by_label("More for Better").click()
+    page.get_by_role("menuitem", name="Delete…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("#chats")).to_contain_text("No chats yet")
+    expect(page.locator("#welcome")).to_be_visible()
+
+
+def test_who_speaks_has_the_name_that_people_know(page: Page, server: Server) -> None:
+    told = {name: {"author": {"role": role}, "content": {"content_type": "text", "parts": ["Hello."]}}
+            for name, role in (("a", "user"), ("b", "assistant"))}  # fmt: skip
+    tree = {"a": {"parent": None, "children": ["b"]}, "b": {"parent": "a", "children": []}}
+    mapping = {name: {"id": name, "message": told[name], **place} for name, place in tree.items()}
+    chats = [{"title": "Elsewhere", "create_time": 1.0, "update_time": 2.0, "mapping": mapping, "current_node": "b"}]
+    data = base64.b64encode(json.dumps(chats).encode()).decode()
+    page.request.post(f"{server.address}/ui/api/import", data={"data": data})
+    members = [{"name": name, "model": "smollm2"} for name in ("Believer", "Doubter")]
+    page.request.post(f"{server.address}/ui/api/chats", data={"members": members})
+    expect(page.locator("#chats .said", has_text="Believer, Doubter")).to_be_visible()
+    page.locator("#chats a", has_text="Elsewhere").click()
+    expect(page.locator(".answer .who")).to_contain_text("ChatGPT")
+
+
+def test_a_list_that_comes_late_hides_nothing_that_was_told_since(page: Page, server: Server) -> None:
+    asked = []
+
+    def late(route: Route) -> None:
+        asked.append(route)
+        old = route.fetch()
+        if len(asked) == 1:
+            httpx.post(f"{server.address}/ui/api/chats", json={"model": "smollm2", "title": "Newer"}).raise_for_status()
+            expect(page.locator("#chats a", has_text="Newer")).to_be_visible()
+        route.fulfill(response=old)
+
+    page.route("**/ui/api/chats?*", late)
+    with page.expect_response("**/ui/api/chats?*"):
+        page.get_by_role("button", name="smollm2").first.click()
+    page.evaluate("() => new Promise((go) => setTimeout(go, 300))")  # in which the late one is shown, if it is
+    expect(page.locator("#chats a", has_text="Newer")).to_be_visible()
