@@ -35,6 +35,8 @@ def test_a_conversation_and_its_branches(store: Store) -> None:
     assert back.messages[1].counts == COUNTS and back.messages[1].counts.rate == 6
     assert back.siblings == {question.id: (question.id, other.id), first.id: (first.id, second.id)}
     assert back.chat.leaf == first.id and back.chat.preview == "I am a fox."
+    assert store.select(question.id) == back  # nothing changes where the chat is on its branch
+    store.select(other.id)
     assert store.select(question.id).messages[-1].id == second.id  # the newest of its branches
     assert [message.content for message in store.tree(chat)] == [
         "Who are you?",
@@ -206,7 +208,7 @@ def test_whatever_is_done_the_tree_is_what_it_should_be(shared: Store, steps: li
             tree.add(shared.edit(name, text).id, tree.parents[name], text)
         elif act == "select":
             shared.select(name)
-            tree.leaf = tree.newest(name)
+            tree.leaf = tree.leaf if name in tree.way() else tree.newest(name)
         else:
             shared.remove(name)
             tree.remove(name)

@@ -193,6 +193,9 @@ def edit(db: sqlite3.Connection, message: str, content: str) -> Message:
 
 def select(db: sqlite3.Connection, message: str) -> Conversation:
     row = row_of(db, message)
+    found = conversation(db, row["chat_id"])
+    if any(each.id == message for each in found.messages):
+        return found
     leaf = db.execute(_NEWEST, (row["key"],)).fetchone()[0]
     db.execute("UPDATE chats SET leaf = ? WHERE key = ?", (leaf, row["chat"]))
     return conversation(db, row["chat_id"])

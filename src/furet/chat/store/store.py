@@ -225,7 +225,7 @@ class Store:
             return messages.edit(db, message, content)
 
     def select(self, message: str) -> Conversation:
-        """Go to the branch of a message: the chat's leaf becomes the newest one that follows it."""
+        """Go to the branch of a message, unless the chat is on it: its leaf becomes the newest one that follows."""
         with self._database.writing() as db:
             return messages.select(db, message)
 

@@ -183,8 +183,12 @@ def _branches(router: APIRouter, store: Store, answers: Answers, talks: _Talks) 
 
     @router.post("/messages/{message}/select")
     async def select(message: str) -> dict[str, Any]:
-        async with talks.at_rest(message) as found:
-            conversation = await off(store.select, found.id)
+        found = await off(store.message, message)
+        conversation = await off(store.open, found.chat)
+        if any(each.id == message for each in conversation.messages):
+            return await talks.opened(found.chat)  # nothing changes, so somebody may be answering there
+        async with talks.at_rest(message):
+            conversation = await off(store.select, message)
         return await talks.branched(conversation)
 
     @router.delete("/messages/{message}")
