@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypedDict
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -114,6 +114,13 @@ class Counts:
     def rate(self) -> float:
         """Tokens of the answer per second; 0 when unknown."""
         return self.answer_tokens / self.decode_seconds if self.decode_seconds else 0.0
+
+    def plus(self, later: Counts) -> Counts:
+        """Of an answer that was gone on with: its tokens and seconds together, its end as it is now."""
+        tokens = self.answer_tokens + later.answer_tokens
+        seconds = self.decode_seconds + later.decode_seconds
+        now = replace(self, seed=later.seed, reason=later.reason) if self.answer_tokens else later
+        return replace(now, answer_tokens=tokens, decode_seconds=seconds)
 
 
 @dataclass(frozen=True)

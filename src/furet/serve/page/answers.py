@@ -46,7 +46,7 @@ class Running:
 
     growing     its text so far, as blocks
     unsaved     the end of its text that the store does not have yet
-    tokens      of it; prompt: of what the model has read
+    tokens      of it, without those it had when it was gone on with; prompt: of what the model has read
     first       when the first of them came, by the clock that only goes forward
     changed     there is something to show
     """
@@ -89,7 +89,8 @@ class Running:
         """What there is to show since the last frame, or since the first `have` blocks that are final."""
         frame = self.growing.frame() if have is None else self.growing.since(have)
         rate = (self.tokens - 1) / self.seconds if self.tokens > 1 and self.seconds else 0.0
-        counts = {"tokens": self.tokens, "rate": round(rate, 2), "prompt": self.prompt}
+        tokens = self.message.counts.answer_tokens + self.tokens
+        counts = {"tokens": tokens, "rate": round(rate, 2), "prompt": self.prompt}
         blocks = {"first": frame.first, "blocks": frame.blocks, "final": frame.final}
         return {"message": self.message.id, **blocks, **counts}
 
@@ -268,6 +269,7 @@ class Answers:
         id, text, counts = running.message.id, running.taken(), running.counts
         if not counts.answer_tokens and running.tokens:  # it did not come to its end
             counts = Counts(running.prompt, 0, running.tokens, 0.0, running.seconds)
+        counts = running.message.counts.plus(counts)
 
         def finish() -> dict[str, Any]:
             ended = self._store.finish(id, text, state=state, error=error, counts=counts)
