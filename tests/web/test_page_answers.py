@@ -13,6 +13,36 @@ from furet.chat.store import Message
 from furet.errors import FuretError
 
 
+@pytest.mark.parametrize(("failures", "state"), [(1, "complete"), (3, "stopped")])
+def test_an_answer_whose_end_cannot_be_written_holds_nobody_up(
+    client: httpx.Client, server: Server, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
+) -> None:
+    left, finish = [FuretError("the disk is full")] * failures, server.store.finish
+
+    def failing(*given: Any, **named: Any) -> Any:
+        if left:
+            raise left.pop()
+        return finish(*given, **named)
+
+    monkeypatch.setattr("furet.serve.page.answers.RETRIES", (0.01, 0.01))
+    monkeypatch.setattr(server.store, "finish", failing)
+    chat = client.post("/ui/api/chats", json={"model": "smollm2"}).json()["id"]
+    client.post(f"/ui/api/chats/{chat}/say", json={"text": "go"})
+    for _ in range(4000):
+        message = server.store.open(chat).messages[-1]
+        if message.role == "assistant" and message.state != "streaming":
+            break
+        client.get("/health")
+    assert message.state == state and not left
+
+
+def test_an_answer_that_nobody_makes_any_more_holds_nobody_up(client: httpx.Client, server: Server) -> None:
+    chat = server.store.new_chat("smollm2").id
+    left = server.store.begin(chat).id
+    assert client.post(f"/ui/api/chats/{chat}/say", json={"text": "go"}).status_code == 201
+    assert server.store.message(left).state == "stopped"
+
+
 def test_a_message_of_the_open_branch_is_shown_while_somebody_answers(client: httpx.Client, server: Server) -> None:
     server.models.held.set()
     chat = client.post("/ui/api/chats", json={"model": "smollm2"}).json()["id"]

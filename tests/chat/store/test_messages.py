@@ -99,6 +99,13 @@ def test_an_answer_is_streaming_until_it_ends(store: Store) -> None:
             late()
 
 
+def test_answers_that_nobody_makes_any_more_are_stopped(store: Store) -> None:
+    chats = [store.new_chat("m").id for _ in range(2)]
+    answers = [store.begin(chat).id for chat in chats]
+    assert store.settle(chats[0]) and not store.settle(chats[0])
+    assert [store.message(answer).state for answer in answers] == ["stopped", "streaming"]
+
+
 def test_an_answer_that_ended_goes_on_where_it_is(store: Store) -> None:
     chat = store.new_chat("m").id
     question = store.say(chat, "Hello")

@@ -227,6 +227,18 @@ def stop_own(db: sqlite3.Connection, owner: Owner) -> int:
     return _stop(db, owner.name)
 
 
+def making(db: sqlite3.Connection, owner: Owner, chat: str) -> list[str]:
+    """The answers in a chat that this process has not ended."""
+    query = "SELECT id FROM messages WHERE owner = ? AND chat = ?"
+    return [name for (name,) in db.execute(query, (owner.name, chats.key_of(db, chat)))]
+
+
+def stop_in(db: sqlite3.Connection, owner: Owner, chat: str) -> int:
+    """End those; how many there were."""
+    query = "UPDATE messages SET state = 'stopped', owner = NULL WHERE owner = ? AND chat = ?"
+    return db.execute(query, (owner.name, chats.key_of(db, chat))).rowcount
+
+
 def _stop(db: sqlite3.Connection, name: str) -> int:
     return db.execute("UPDATE messages SET state = 'stopped', owner = NULL WHERE owner = ?", (name,)).rowcount
 

@@ -213,6 +213,14 @@ class Store:
         with self._database.writing() as db:
             return messages.finish(db, message, text, state=state, error=error, tool_calls=tool_calls, counts=counts)
 
+    def settle(self, chat: str) -> bool:
+        """Stop the answers that this store began in a chat, which nobody is making any more; whether there were any."""
+        with self._database.reading() as db:
+            if not messages.making(db, self._owner, chat):
+                return False  # as nearly always: there is nothing to write
+        with self._database.writing() as db:
+            return messages.stop_in(db, self._owner, chat) > 0
+
     def resume(self, message: str) -> Message:
         """Make an answer that ended "streaming" again, to go on with it where it is."""
         self._owner.hold()

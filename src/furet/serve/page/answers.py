@@ -13,16 +13,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from furet.chat.events import Began, Ended, Text
 from furet.chat.kept import expect
 from furet.chat.store import CURRENT, Counts, Message, next_speaker, settings_for, view_for
-from furet.errors import BadRequest, Busy, FuretError
+from furet.errors import BadRequest, Busy, FuretError, NotFound
 from furet.serve.jobs import AnswerChat
 from furet.serve.page.markdown import Growing
 from furet.serve.page.views import chat_view, message_view
@@ -36,8 +36,10 @@ MAX_RUNNING = 32  # chats that are answered at once
 FRAME = 0.04  # seconds between two frames
 PER_CHARACTER = 25e-6  # and so much more for each character of the block that is being written
 SETTLE = 1.0  # seconds between two writes to the store
+RETRIES = (0.2, 1.0)  # seconds after which an end that could not be written is written again
 
 log = logging.getLogger("furet.serve")
+Written = TypeVar("Written")
 
 
 @dataclass(eq=False)
@@ -131,6 +133,7 @@ class Answers:
         async with self._locks.setdefault(chat, asyncio.Lock()):
             if chat in self._tasks:
                 raise BadRequest("an answer is being written in this chat", "stop it first, or wait for its end")
+            await self._settle(chat)
             if len(self._tasks.keys() | self._resting) >= MAX_RUNNING:
                 raise Busy(f"{MAX_RUNNING} chats are being answered", "wait for one of them to end")
             self._resting.add(chat)
@@ -275,17 +278,25 @@ class Answers:
             ended = self._store.finish(id, text, state=state, error=error, counts=counts)
             return {**message_view(ended, running.siblings), "notes": running.notes}
 
-        writing = asyncio.create_task(asyncio.to_thread(finish))
+        writing = asyncio.create_task(_persistently(finish))
         try:
             stopped = not await _ended(writing)  # too late for this answer
             ended = writing.result()
         except FuretError as failure:  # deleted meanwhile, or the disk is full
             log.warning("an answer was not written down: %s", failure.message)
+            self._running.pop(chat, None)
+            with contextlib.suppress(FuretError):
+                await self._settle(chat)
             return
         self._running.pop(chat, None)
         self._board.tell("message", ended, chat)
         if stopped:
             raise asyncio.CancelledError
+
+    async def _settle(self, chat: str) -> None:
+        """Stop an answer of which not even the end could be written down, and have the pages look again."""
+        if await asyncio.to_thread(self._store.settle, chat):
+            self._board.tell("path", {"id": chat}, chat)
 
     async def _paint(self, chat: str, running: Running) -> None:
         """Show what there is, at a pace that leaves time for the rest."""
@@ -294,6 +305,18 @@ class Answers:
             running.changed.clear()
             self._board.tell("frame", running.frame(), chat)
             await asyncio.sleep(FRAME + PER_CHARACTER * running.growing.open_length)
+
+
+async def _persistently(write: Callable[[], Written]) -> Written:
+    """Write to the store; where the disk is full or the file locked, again a little later."""
+    for pause in RETRIES:
+        try:
+            return await asyncio.to_thread(write)
+        except (BadRequest, NotFound):
+            raise
+        except FuretError:
+            await asyncio.sleep(pause)
+    return await asyncio.to_thread(write)
 
 
 async def _ended(task: asyncio.Task[Any]) -> bool:
