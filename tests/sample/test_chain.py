@@ -170,6 +170,14 @@ def test_mirostat_holds_the_surprise_near_its_target(version: int) -> None:
     assert np.mean(bits[100:]) < 0.8 * np.mean([_surprise(logits(2000, n), n) for n in range(600)])
 
 
+def test_mirostat_outlasts_thousands_of_certain_tokens() -> None:
+    chooser = Chooser(replace(PLAIN, mirostat=1, mirostat_tau=100, mirostat_eta=1), 3)
+    certain, open_ = np.full(50, -1e3, np.float32), logits(50)
+    certain[7] = 1e3
+    assert [chooser.choose(certain, [], n) for n in range(30)] == [7] * 30
+    assert chooser._limit > 1024 and 0 <= chooser.choose(open_, [], 30) < 50
+
+
 def _surprise(row: np.ndarray, n: int) -> float:
     return float(-np.log2(Candidates(row).probabilities()[Chooser(PLAIN, 3).choose(row, [], n)]))
 

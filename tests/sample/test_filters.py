@@ -91,6 +91,11 @@ def test_mirostat_cuts_where_its_definition_cuts(limit: float) -> None:
                 assert {found.id(place) for place in range(len(found))} == set(wanted.tolist())
 
 
+def test_a_limit_beyond_all_numbers_keeps_all() -> None:
+    row = Candidates(row_of(5000, 3.0, 4))
+    assert len(mirostat.cut_by_law(row, 1e5, 5000)) == len(mirostat.cut_by_surprise(row, 1e5)) == 5000
+
+
 @pytest.mark.parametrize(("spread", "exponent"), [(0.5, 1.0), (2.0, 0.7), (0.2, 3.0)])
 def test_dynamic_temperature_follows_the_entropy(spread: float, exponent: float) -> None:
     for scale in SCALES:

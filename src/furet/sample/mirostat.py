@@ -25,7 +25,8 @@ def cut_by_law(candidates: Candidates, limit: float, vocab: int) -> Candidates:
     exponent = float(logs @ steps / (logs @ logs))
     excess = exponent - 1
     with np.errstate(all="ignore"):
-        wanted = np.power(excess * 2.0**limit / (1 - float(vocab) ** -excess), 1 / exponent)
+        # Where thousands of certain tokens have raised the limit beyond all numbers, all are wanted.
+        wanted = np.power(excess * np.exp2(limit) / (1 - float(vocab) ** -excess), 1 / exponent)
     count = len(candidates) if not np.isfinite(wanted) else max(1, min(int(wanted), len(candidates)))
     return candidates.take(largest(candidates.logits, count))
 
