@@ -69,6 +69,15 @@ def test_forbidden_tokens_never_come_back(name: str, value: float) -> None:
     assert np.isfinite(row[sorted(kept_by(getattr(filters, name), row, value))]).all()
 
 
+def test_xtc_of_every_threshold_leaves_one_that_may_be_drawn() -> None:
+    row = row_of(300, 3.0, 1)
+    row[row_of(300, 1.0, 2) > 0] = -np.inf
+    least = int(np.where(np.isfinite(row), row, np.inf).argmin())
+    drawn = [token for token in kept_by(filters.xtc, row, 0.0) if np.isfinite(row[token])]
+    wanted, _ = reference.xtc(reference.ordered(row), 0.0)
+    assert drawn == [token for token in wanted if np.isfinite(row[token])] == [least]
+
+
 def test_a_head_that_does_not_decide_is_made_longer() -> None:
     """Flat rows, where top-p, typical and tail-free keep thousands of tokens."""
     row = row_of(20_000, 0.01, 3)

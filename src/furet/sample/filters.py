@@ -81,7 +81,8 @@ def tail_free(candidates: Candidates, z: float) -> Candidates:
 def xtc(candidates: Candidates, threshold: float) -> Candidates:
     """Without the tokens of at least that probability, but for the least probable one of them."""
     shares = candidates.shares()
-    top = np.flatnonzero(shares >= threshold * shares.sum(dtype=np.float64))
+    # What a form forbids has no share, and reaches no threshold, not even that of 0.
+    top = np.flatnonzero((shares > 0) & (shares >= threshold * shares.sum(dtype=np.float64)))
     if len(top) < 2:
         return candidates
     kept = top[np.argsort(-candidates.logits[top], kind="stable")[-1]]

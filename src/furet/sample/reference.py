@@ -122,7 +122,8 @@ def tail_free(row: Row, z: float) -> Row:
 
 def xtc(row: Row, threshold: float) -> Row:
     """Exclude top choices: all that reach the threshold but the last (p-e-w, text-generation-webui pull 6335)."""
-    reached = int(np.count_nonzero(softmax(row) >= threshold))
+    shares = softmax(row)
+    reached = int(np.count_nonzero((shares > 0) & (shares >= threshold)))
     return keep(row, range(max(0, reached - 1), len(row[0])))
 
 
