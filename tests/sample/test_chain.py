@@ -233,6 +233,13 @@ def test_dry_stops_a_loop_and_knows_the_breakers_by_their_text() -> None:
     assert Chooser(replace(asked, dry_last_n=3), 0, texts.__getitem__).choose(row, [1, 2, 0, 1, 2], 0) == 0
 
 
+def test_dry_lets_a_turn_end_as_the_last_one_did() -> None:
+    row, said = np.array([3, 1, 2.5, 0], dtype=np.float32), [1, 2, 0, 1, 2]
+    asked = Sampling(temperature=0, dry_multiplier=1)
+    assert Chooser(asked, 0, spared=frozenset([0])).choose(row, said, 0) == 0
+    assert Chooser(asked, 0, spared=frozenset([1, 2])).choose(row, said, 0) == 2
+
+
 def test_the_largest_draw_hits_the_last_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
     row = logits(300)
     monkeypatch.setattr("furet.sample.chain.uniform", lambda seed, index: 1 - 2**-53)

@@ -200,9 +200,14 @@ class Chooser:
             text = self._text_of(token)
             self._breaks.append(any(breaker in text for breaker in s.dry_breakers))
         last = int(s.dry_last_n)
-        multiplier, base, allowed = float(s.dry_multiplier), float(s.dry_base), int(s.dry_allowed_length)
         penalise_repeats(
-            row, _last(tokens, last), _last(self._breaks, last), multiplier=multiplier, base=base, allowed=allowed
+            row,
+            _last(tokens, last),
+            _last(self._breaks, last),
+            multiplier=float(s.dry_multiplier),
+            base=float(s.dry_base),
+            allowed=int(s.dry_allowed_length),
+            spared=self._spared,
         )
 
 

@@ -8,7 +8,7 @@ Source: p-e-w, text-generation-webui pull request 5677, 2024.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,16 @@ def penalise_repeats(
     multiplier: float,
     base: float,
     allowed: int,
+    spared: Container[int] = (),
 ) -> None:
     """Make the tokens that continue a repetition less probable, in place. [V]
 
     recent  the tokens up to here
     breaks  whether each of them is a breaker
+    spared  tokens that lose nothing
     """
     for token, length in continuations(recent, breaks).items():
-        if length >= allowed:
+        if length >= allowed and token not in spared:
             logits[token] -= min(multiplier * base ** (length - allowed), 1e30)
 
 
