@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,18 @@ NAN, INF = float("nan"), float("inf")
 def test_a_bad_value_is_refused_naming_its_field(field, value):
     with pytest.raises(BadRequest, match=field):
         Sampling(**{field: value})
+
+
+@pytest.mark.parametrize("huge", [10**400, -(10**400), 10**5000], ids=["400 digits", "negative", "5000 digits"])
+def test_a_number_beyond_all_measure_is_refused_in_few_words(huge):
+    for field in ("temperature", "top_p", "top_k", "seed", "mirostat", "repeat_last_n", "dry_allowed_length"):
+        with pytest.raises(BadRequest, match=f"^{field}: got") as refused:
+            Sampling(**{field: huge})
+        assert len(refused.value.message) < 150
+    with pytest.raises(BadRequest, match="temperature"):
+        Sampling(temperature=Fraction(huge))
+    with pytest.raises(BadRequest, match="logit_bias"):
+        Sampling(logit_bias={huge: 1})
 
 
 def test_the_repetition_penalty_holds_unless_the_model_itself_is_asked_for():

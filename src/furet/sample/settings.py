@@ -26,6 +26,7 @@ MAX_BIAS = 100.0
 MAX_BIASES = 4096
 MAX_BREAKERS = 64
 MAX_BREAKER_LENGTH = 64  # characters
+MOST = (1 << 63) - 1  # of a count that nothing else bounds: the core has no larger ones
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,11 @@ class Sampling:
         number("presence_penalty", self.presence_penalty, -100, 100)
         number("dry_base", self.dry_base, 1, 100)
         for name, least, most in (
-            ("top_k", 0, None),
+            ("top_k", 0, MOST),
             ("mirostat", 0, 2),
-            ("repeat_last_n", -1, None),
-            ("dry_last_n", -1, None),
-            ("dry_allowed_length", 1, None),
+            ("repeat_last_n", -1, MOST),
+            ("dry_last_n", -1, MOST),
+            ("dry_allowed_length", 1, MOST),
             ("seed", 0, (1 << 64) - 1),
         ):
             if name != "seed" or self.seed is not None:
@@ -151,14 +152,14 @@ class Sampling:
             raise BadRequest("chain: wanted a sequence of names, each at most once")
 
 
-def whole(name: str, value: object, least: int = 0, most: int | None = None) -> None:
+def whole(name: str, value: object, least: int = 0, most: int = MOST) -> None:
     """Raise BadRequest unless the value is a whole number within the bounds."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise BadRequest(f"{name}: got {value!r:.60}, wanted a whole number")
     if int(value) < least:
-        raise BadRequest(f"{name}: got {value}, wanted at least {least}")
-    if most is not None and int(value) > most:
-        raise BadRequest(f"{name}: got {value}, wanted at most {most}")
+        raise BadRequest(f"{name}: got {_shown(value)}, wanted at least {least}")
+    if int(value) > most:
+        raise BadRequest(f"{name}: got {_shown(value)}, wanted at most {most}")
 
 
 def number(name: str, value: object, least: float, most: float = inf) -> None:
@@ -166,5 +167,16 @@ def number(name: str, value: object, least: float, most: float = inf) -> None:
     wanted = f"a number of at least {least}" if most == inf else f"a number from {least} to {most}"
     if not isinstance(value, Real) or isinstance(value, bool):
         raise BadRequest(f"{name}: got {value!r:.60}, wanted {wanted}")
-    if not isfinite(value) or not least <= float(value) <= most:
-        raise BadRequest(f"{name}: got {value}, wanted {wanted}")
+    try:
+        found = float(value)
+    except OverflowError:  # a whole number, or a fraction, beyond all floats
+        found = inf
+    if not isfinite(found) or not least <= found <= most:
+        raise BadRequest(f"{name}: got {_shown(value)}, wanted {wanted}")
+
+
+def _shown(value: Real) -> str:
+    try:
+        return f"{value!s:.60}"
+    except ValueError:  # Python writes out no more than some thousands of digits
+        return "a number of thousands of digits"
