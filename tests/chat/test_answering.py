@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import weakref
+from threading import Thread
 
 import pytest
 from tool_cases import TEMPLATES, TOOLS
@@ -70,6 +71,33 @@ def test_known_answers_are_bounded():
     known.keep("b", [1])
     known.keep("c", range(MAX_TOKENS))
     assert known.tokens("a") == known.tokens("b") == () and len(known.tokens("c")) == MAX_TOKENS
+
+
+class Collected(str):
+    """A text with which an answer is kept as if a stream had been collected while it is looked for."""
+
+    def __new__(cls, text, known):
+        made = super().__new__(cls, text)
+        made.known = known
+        return made
+
+    def __hash__(self):
+        self.known.keep("other", [1, 2])
+        return super().__hash__()
+
+
+def test_an_answer_is_kept_while_another_one_is():
+    known = KnownAnswers()
+
+    def work():
+        known.keep(Collected("a", known), range(5))
+        found.append(known.tokens(Collected("a", known)))
+
+    found = []
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert found == [(0, 1, 2, 3, 4)] and known.tokens("other") == (1, 2) and known._count == 7
 
 
 def test_stop_strings_of_the_caller_are_named_and_those_of_the_format_are_not(make):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ def exact_tokens(completion: Completion, tokenizer: Tokenizer, *, continuing: bo
 
 
 class KnownAnswers:
-    """Forgets the oldest first. Safe from any thread."""
+    """Forgets the oldest first. Safe from any thread, and from a stream that is collected while one is in here."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
         self._tokens: OrderedDict[str, array[int]] = OrderedDict()
         self._count = 0
 
@@ -33,14 +33,17 @@ class KnownAnswers:
         """Know the tokens of an answer."""
         if not text or not 0 < len(tokens) <= MAX_TOKENS:
             return
+        kept = array("i", tokens)  # whatever allocates may run the collector, and so this very method
         with self._lock:
-            self._count -= len(self._tokens.pop(text, ()))
-            self._tokens[text] = array("i", tokens)
-            self._count += len(tokens)
+            more = len(kept) - len(self._tokens.pop(text, ()))
+            self._tokens[text] = kept
+            self._count += more
             while self._count > MAX_TOKENS:
-                self._count -= len(self._tokens.popitem(last=False)[1])
+                fewer = len(self._tokens.popitem(last=False)[1])
+                self._count -= fewer
 
     def tokens(self, text: str) -> tuple[int, ...]:
         """Those of an answer, or none when it is not known."""
         with self._lock:
-            return tuple(self._tokens.get(text, ()))
+            found = self._tokens.get(text, ())
+        return tuple(found)  # which nobody changes
