@@ -50,7 +50,7 @@ class Hand:
         like: Hand | None = None,
         sees: bool = False,
     ) -> None:
-        self.steps: int = 0 if like is None else like.steps
+        self.served: int = 0 if like is None else like.served
         self.ended = False
         self.error: Exception | None = None
         self.tokens = list(tokens)
@@ -119,7 +119,6 @@ class Hand:
     def advance(
         self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float, hidden: NDArray[np.float32]
     ) -> None:
-        self.steps += 1
         self.done += len(tokens)
         self.seconds += seconds
         self.held.appended(tokens)

@@ -45,7 +45,7 @@ class Job:
     sees = False
 
     def __init__(self, task: Task, detokenizer: Detokenizer, draft: Draft) -> None:
-        self.steps = 0
+        self.served = 0
         self.ended = False
         self.timings = Timings()
         self.outbox: SimpleQueue[Read | tuple[Piece | None, Timings] | End] = SimpleQueue()
@@ -112,7 +112,6 @@ class Job:
     def advance(
         self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float, hidden: NDArray[np.float32]
     ) -> None:
-        self.steps += 1
         self.held.appended(tokens)
         first = self._in_prompt
         self._count(len(tokens), seconds if self._reading else seconds + self._generation.guesses.drafted)

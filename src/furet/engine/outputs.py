@@ -29,7 +29,7 @@ class Outputs:
     def __init__(
         self, tokens: list[int], out: NDArray[np.float32], source: list[int] | None = None, *, whole: bool = False
     ) -> None:
-        self.steps = 0
+        self.served = 0
         self.ended = False
         self.cancelled = False
         self.error: Exception | None = None
@@ -72,7 +72,6 @@ class Outputs:
     def advance(
         self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float, hidden: NDArray[np.float32]
     ) -> None:
-        self.steps += 1
         if not self._whole:
             self.held.appended(tokens)
         self._out[self._done : self._done + len(tokens)] = logits

@@ -67,6 +67,7 @@ class Scheduler:
         self._waiting: list[Work] = []  # the first is served first
         self._running: list[Work] = []  # the oldest first
         self._answered = False  # whether the last step had answers in it
+        self._steps = 0  # that were made, for who was served when
         self._prices = Prices()
 
     @property
@@ -150,11 +151,11 @@ class Scheduler:
             return False
 
     def _answers(self) -> list[Share]:
-        """A token of every answer, or by turns where a step has not so many rows."""
+        """A token of every answer, or of those that have waited longest where a step has not so many rows."""
         rows = min(self._backend.max_rows, self._backend.max_tokens)
         if (rows > 1 or self._answered) and self._somebody_reads():  # whom answers must not keep out for ever
             rows -= 1
-        wanting = sorted((work for work in self._running if work.answering), key=lambda work: work.steps)[:rows]
+        wanting = sorted((work for work in self._running if work.answering), key=lambda work: work.served)[:rows]
         guesses = min(FEW, rows) // len(wanting) - 1 if self._prices.known(len(wanting)) else 0
         shares: list[Share] = []
         for work in wanting:
@@ -231,6 +232,7 @@ class Scheduler:
         began = perf_counter()
         self._backend.step([Run(share.tokens, share.work.held.cache, share.rows) for share in shares], out)
         seconds = perf_counter() - began
+        self._steps += 1
         hidden = self._hidden[: len(out)]
         if any(share.work.sees for share in shares):
             self._backend.hidden(hidden)
@@ -238,6 +240,7 @@ class Scheduler:
         worth = None if prompts else self._prices.note(len(answers), guesses, seconds)
         at = 0
         for work, tokens, rows in shares:
+            work.served = self._steps
             try:
                 if rows:
                     self._check_logits(out[at : at + rows])

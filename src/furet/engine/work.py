@@ -15,12 +15,12 @@ from furet.engine.held import Caches, Held
 class Work(Protocol):
     """One request; its reader may be on another thread.
 
-    steps       in which it had a share
+    served      the number of the last step in which it had a share
     ended       nothing is to be computed for it any more
     sees        wants to see what its logits are made of
     """
 
-    steps: int
+    served: int
     ended: bool
     sees: bool
 
