@@ -221,6 +221,41 @@ def test_a_thread_that_cannot_begin_costs_one_request(load, monkeypatch):
     assert model.generate(PROMPT, max_tokens=2, **ALONE).tokens
 
 
+def test_one_thread_steps_whatever_happens_while_it_is_begun(load, monkeypatch):
+    """A stream that is collected meanwhile wakes as well; Ctrl-C comes before the thread runs, or when it does."""
+    monkeypatch.setattr(scheduling, "IDLE", 2)
+    start = threading.Thread.start
+
+    def twice(self):
+        monkeypatch.setattr(threading.Thread, "start", start)
+        model._scheduler.wake()
+        start(self)
+
+    def interrupted(self):
+        start(self)
+        raise KeyboardInterrupt
+
+    def too_early(self):
+        raise KeyboardInterrupt
+
+    def stepping():
+        return [each for each in threading.enumerate() if getattr(each, "_target", None) == model._scheduler._work]
+
+    for meanwhile in (twice, interrupted, too_early):
+        model = load()
+        monkeypatch.setattr(threading.Thread, "start", meanwhile)
+        try:
+            model._scheduler.wake()
+        except KeyboardInterrupt:
+            monkeypatch.setattr(threading.Thread, "start", start)
+            model._scheduler.wake()
+        assert model.generate(PROMPT, max_tokens=2, temperature=0).tokens
+        deadline = time.monotonic() + 1
+        while len(stepping()) > 1 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert stepping() == [model._scheduler._thread]
+
+
 def test_more_answers_than_rows_keep_no_prompt_out(load):
     """Sixteen rows of logits, eighteen answers: the last to come has its turn as well."""
     model = load(sequences=8)

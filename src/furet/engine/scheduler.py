@@ -96,9 +96,8 @@ class Scheduler:
         with self._changed:
             self._news = True
             if self._thread is None:
-                thread = Thread(target=self._work, name="furet steps", daemon=True)
-                thread.start()  # which may fail; it waits for the lock
-                self._thread = thread
+                # This may be done twice: a stream that is collected here wakes as well, and Ctrl-C hits anywhere.
+                Thread(target=self._work, name="furet steps", daemon=True).start()
             self._changed.notify()
 
     def call(self, function: Callable[[], T]) -> T:
@@ -121,9 +120,14 @@ class Scheduler:
         return future.result()
 
     def _work(self) -> None:
+        with self._changed:
+            if self._thread is not None:  # one steps for all
+                return
+            self._thread = current_thread()
         while True:
             with self._changed:
-                if not self._changed.wait_for(lambda: self._news, IDLE):
+                self._changed.wait_for(lambda: self._news, IDLE)
+                if not self._news:
                     self._thread = None
                     return
                 self._news = False
