@@ -9,6 +9,7 @@ import pytest
 from tiny_prompt import PROMPT
 
 from furet.engine.hand import Hand
+from furet.engine.outputs import Outputs
 
 
 @pytest.fixture
@@ -46,3 +47,32 @@ def test_a_long_answer_has_its_turn_among_ever_new_ones(still):
             others.pop(0).drop()
             others.append(asking(model, [50 + n, *PROMPT]))
     assert np.diff(served[20::4]).min() >= 1
+
+
+@pytest.mark.parametrize("answers", [0, 20])
+def test_logits_of_every_token_leave_the_rest_of_a_step_to_others(still, load, answers):
+    """They take all rows; what another prompt wants are tokens, and a row for its last one."""
+    model = still(sequences=40)
+    others = [asking(model, [n, *PROMPT]) for n in range(answers)]
+    while not all(hand.resting for hand in others):
+        model._scheduler._step()
+    out = np.empty((200, model.vocab), np.float32)
+    outputs = Outputs((PROMPT * 20)[:200], out)
+    model._scheduler.submit(outputs)
+    prompts = [asking(model, [20 + n, *PROMPT * 7]) for n in range(2)]
+    steps = 0
+    while not all(hand.resting for hand in prompts):
+        for n, hand in enumerate(others):
+            if hand.resting:
+                hand.tokens.append(n)
+                hand.want()
+        model._scheduler._step()
+        steps += 1
+        assert steps <= (9 if answers else 3)
+    assert not outputs.ended
+    while not outputs.ended:
+        model._scheduler._step()
+    alone = load()
+    np.testing.assert_array_equal(out, alone.logits((PROMPT * 20)[:200]))
+    for n, hand in enumerate(prompts):
+        np.testing.assert_array_equal(hand.logits, alone.logits([20 + n, *PROMPT * 7])[-1])

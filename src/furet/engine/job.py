@@ -42,7 +42,7 @@ class End(NamedTuple):
 class Job:
     """One answer; see `furet.engine.work.Work`."""
 
-    sees = False
+    sees = wholly = False
 
     def __init__(self, task: Task, detokenizer: Detokenizer, draft: Draft) -> None:
         self.served = 0

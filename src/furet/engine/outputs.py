@@ -24,6 +24,7 @@ class Outputs:
     """
 
     answering = resting = sees = False
+    wholly = True
     tokens = ()
 
     def __init__(

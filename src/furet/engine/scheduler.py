@@ -158,7 +158,7 @@ class Scheduler:
         """A token of every answer, or of those that have waited longest where a step has not so many rows."""
         rows = min(self._backend.max_rows, self._backend.max_tokens)
         if (rows > 1 or self._answered) and self._somebody_reads():  # whom answers must not keep out for ever
-            rows -= 1
+            rows -= 2 if rows > 2 and any(work.wholly for work in self._running) else 1
         wanting = sorted((work for work in self._running if work.answering), key=lambda work: work.served)[:rows]
         guesses = min(FEW, rows) // len(wanting) - 1 if self._prices.known(len(wanting)) else 0
         shares: list[Share] = []
@@ -170,37 +170,48 @@ class Scheduler:
                 shares.append(Share(work, tokens, len(tokens)))
         return shares
 
-    def _somebody_reads(self) -> bool:
-        """Whether there is a prompt to be read."""
+    def _somebody_reads(self, other: Work | None = None) -> bool:
+        """Whether there is a prompt to be read, other than this one."""
         with self._changed:
             waiting = any(not work.resting for work in self._waiting)
-        return waiting or any(work.reading for work in self._running)
+        return waiting or any(work.reading and work is not other for work in self._running)
 
     def _prompts(self, beside: list[Share]) -> list[Share]:
-        """Tokens of the oldest prompts, as many as are left to them."""
+        """Tokens of the oldest prompts, as many as are left to them.
+
+        Where rows are fewer than tokens, a request that wants one for each token leaves one to a prompt that comes to
+        its end; and what has no rows any more is read but for its last token.
+        """
         left = self._backend.max_tokens - sum(len(share.tokens) for share in beside)
         left = min(left, BESIDE) if beside else left
         rows = self._backend.max_rows - sum(share.rows for share in beside)
         shares: list[Share] = []
-        while left > 0 and rows > 0 and (work := self._next_prompt([*beside, *shares])):
-            tokens, wanted = work.prompt_share(left, rows)
-            if not tokens or not self._reserve(work, len(tokens), [*beside, *shares]):
+        seen = [share.work for share in beside]
+        while left > 0 and (work := self._next_prompt(seen)):
+            seen.append(work)
+            spared = int(work.wholly and 1 < rows < left and self._somebody_reads(other=work))
+            tokens, wanted = work.prompt_share(left, rows - spared)
+            if wanted > rows:
+                tokens, wanted = tokens[:-1], 0
+            if not tokens:
+                continue
+            if not self._reserve(work, len(tokens), [*beside, *shares]):
                 break
             shares.append(Share(work, tokens, wanted))
             left -= len(tokens)
             rows -= wanted
         return shares
 
-    def _next_prompt(self, shares: list[Share]) -> Work | None:
-        """The oldest request whose tokens are to be read, admitted now if there is room for it."""
-        taking = {id(share.work) for share in shares}
-        reading = (work for work in self._running if work.reading and id(work) not in taking)
-        return next(reading, None) or self._admitted(shares)
+    def _next_prompt(self, seen: list[Work]) -> Work | None:
+        """The oldest other request whose tokens are to be read, admitted now if there is room for it."""
+        known = set(map(id, seen))
+        reading = (work for work in self._running if work.reading and id(work) not in known)
+        return next(reading, None) or self._admitted(seen)
 
-    def _admitted(self, shares: list[Share]) -> Work | None:
+    def _admitted(self, seen: list[Work]) -> Work | None:
         with self._changed:
             work = next((each for each in self._waiting if not each.resting), None)
-        if work is None or any(_is_ahead(share.work, work) for share in shares):
+        if work is None or any(_is_ahead(each, work) for each in seen):
             return None
         while not work.open(self._caches):
             resting = next((each for each in reversed(self._running) if each.resting), None)

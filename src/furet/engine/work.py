@@ -18,11 +18,13 @@ class Work(Protocol):
     served      the number of the last step in which it had a share
     ended       nothing is to be computed for it any more
     sees        wants to see what its logits are made of
+    wholly      wants the logits of every token that is read
     """
 
     served: int
     ended: bool
     sees: bool
+    wholly: bool
 
     @property
     def tokens(self) -> Sequence[int]:
