@@ -136,11 +136,21 @@ def test_a_shrunken_context_is_the_one_in_force(load, tmp_path):
 
 def test_logits_that_the_machine_has_no_room_for(load, monkeypatch):
     model = load()
-    monkeypatch.setattr("furet.engine.model.ROOM_FOR_LOGITS", 1000)
+    monkeypatch.setattr("furet.engine.model.SMALL", 1000)
     monkeypatch.setattr("furet.engine.model.budget", lambda: Budget(50_000, "a test"))
     assert model.logits([1] * 47).shape == (47, 261)
     with pytest.raises(DoesNotFit, match="48 tokens"):
         model.logits([1] * 48)
+
+
+def test_a_contrastive_search_that_the_machine_has_no_room_for(load, monkeypatch):
+    model = load()
+    monkeypatch.setattr("furet.engine.model.SMALL", 1000)
+    monkeypatch.setattr("furet.engine.model.budget", lambda: Budget(4 * 64 * 50, "a test"))
+    options = {"penalty_alpha": 0.6, "top_k": 4, "ignore_eos": True}
+    assert len(model.generate([1] * 40, max_tokens=10, **options).tokens) == 10
+    with pytest.raises(DoesNotFit, match="what 51 tokens are compared by"):
+        model.generate([1] * 40, max_tokens=11, **options)
 
 
 class Remote:

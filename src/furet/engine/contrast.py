@@ -29,16 +29,24 @@ if TYPE_CHECKING:
 Rows = NDArray[np.float32]
 
 
-def contrasted(hands: Hands, task: Task, detokenizer: Detokenizer, draft: Draft) -> Generator[Piece, None, None]:
-    """The pieces of an answer; log-probabilities are the model's own."""
+def contrasted(
+    hands: Hands, task: Task, detokenizer: Detokenizer, draft: Draft, width: int
+) -> Generator[Piece, None, None]:
+    """The pieces of an answer; log-probabilities are the model's own.
+
+    width   of what logits are made of, C
+    """
     alpha, count = float(task.request.penalty_alpha), int(task.request.top_k)
     generation = Generation(task, detokenizer)
+    earlier = np.empty((len(task.prompt) + task.limit, width), np.float32)  # [T, C], each of length 1
+
+    def note(at: int, rows: Rows) -> None:
+        earlier[at : at + len(rows)] = directions(rows)
+
     with hands:
-        one = hands.take(task.prompt, sees=True)
+        one = hands.take(task.prompt, sees=note)
         if not hands.compute([one]):
             return
-        earlier = np.empty((len(task.prompt) + task.limit, len(one.seen[0])), np.float32)  # [T, C], each of length 1
-        earlier[: len(task.prompt)] = directions(one.seen)
         while True:
             logits = one.logits.copy()
             tokens = largest(logits, count)
@@ -48,7 +56,7 @@ def contrasted(hands: Hands, task: Task, detokenizer: Detokenizer, draft: Draft)
             if not hands.compute(tries):
                 return
             draft.timings = hands.timings
-            found = directions([hand.seen[-1] for hand in tries])
+            found = directions(np.stack([hand.seen for hand in tries]))
             shares = np.exp(logits[tokens].astype(np.float64) - normaliser(logits))
             length = len(one.tokens) - 1
             best = int(np.argmax(contrast(shares, found, earlier[:length], alpha)))
@@ -68,7 +76,6 @@ def contrast(shares: NDArray[np.float64], found: Rows, earlier: Rows, alpha: flo
     return np.asarray((1 - alpha) * shares - alpha * likeness, dtype=np.float64)
 
 
-def directions(rows: list[Rows]) -> Rows:
-    """The rows at length 1. [T, C]"""
-    stacked = np.stack(rows)
-    return np.asarray(stacked / np.maximum(np.linalg.norm(stacked, axis=1, keepdims=True), 1e-12), np.float32)
+def directions(rows: Rows) -> Rows:
+    """The rows at length 1. [R, C]"""
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)

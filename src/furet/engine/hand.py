@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from furet.engine.stream import Draft
 
 
+Sees = Callable[[int, NDArray[np.float32]], None]
+"""Called between steps with the place of a token, and what its logits and those of the next ones are made of. [R, C]"""
+
+
 class Hand:
     """One sequence; see `furet.engine.work.Work`. Its owner touches it only while it rests.
 
@@ -37,8 +41,7 @@ class Hand:
     source  the text that they are an answer to, for a model with an encoder
     cached  tokens that were held already when it was opened first
     done    tokens computed, in `seconds`
-    sees    what the logits of every token are made of goes to `seen`, [C] each, as long as `wholly` is true; then only
-            the last one
+    seen    what the logits of the last of them are made of, if it is wanted. [C]
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class Hand:
         gone: Callable[[], bool],
         source: list[int] | None = None,
         like: Hand | None = None,
-        sees: bool = False,
+        sees: Sees | None = None,
     ) -> None:
         self.served: int = 0 if like is None else like.served
         self.ended = False
@@ -59,8 +62,9 @@ class Hand:
         self.done = 0
         self.seconds = 0.0
         self.source = source
-        self.sees = self.wholly = sees
-        self.seen: list[NDArray[np.float32]] = []
+        self.sees = sees is not None
+        self.seen: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self._sees = sees  # until it was given all
         self._gone = gone
         self._like = like
         self._dropped = False
@@ -76,6 +80,10 @@ class Hand:
     @property
     def reading(self) -> bool:
         return self._wanted and self._held is not None and len(self.tokens) - self._held.length > 1
+
+    @property
+    def wholly(self) -> bool:
+        return self._sees is not None
 
     @property
     def answering(self) -> bool:
@@ -95,8 +103,6 @@ class Hand:
         if self._held is None:
             return False
         self._like = None
-        if self.wholly:
-            self.seen = []
         if not self.done:
             self.cached = self._held.length
         return True
@@ -123,12 +129,12 @@ class Hand:
         self.seconds += seconds
         self.held.appended(tokens)
         self.held.share()
-        if self.wholly:
-            self.seen += list(hidden.copy())
-        elif self.sees and len(hidden):
-            self.seen = [hidden[-1].copy()]
+        if self._sees is not None:
+            self._sees(self.held.length - len(tokens), hidden)
+        if self.sees and len(hidden):
+            self.seen = hidden[-1].copy()
         if len(logits) and self.held.length == len(self.tokens):
-            self.wholly = False
+            self._sees = None
             self.logits[:] = logits[-1]
             self._wanted = False
             self._ready.set()
@@ -183,11 +189,11 @@ class Hands:
         self._open: list[Hand] = []  # known to the scheduler
         draft.woken = scheduler.wake
 
-    def take(self, tokens: Sequence[int], source: list[int] | None = None, *, sees: bool = False) -> Hand:
+    def take(self, tokens: Sequence[int], source: list[int] | None = None, *, sees: Sees | None = None) -> Hand:
         """A hand on these tokens.
 
         source  the text that they are an answer to, for a model with an encoder
-        sees    what the logits of each are made of
+        sees    is given what the logits of each are made of
         """
         return Hand(tokens, self._vocab, lambda: self._draft.cancelled, source, sees=sees)
 

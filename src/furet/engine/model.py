@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 Prompt = str | Sequence[int]
 Vectors = NDArray[np.float32]
-ROOM_FOR_LOGITS = 64 << 20  # bytes of logits that are handed out without asking what the machine leaves
+SMALL = 64 << 20  # bytes beside the plan that are taken without asking what the machine leaves
 
 
 class Model:
@@ -76,7 +76,7 @@ class Model:
         self.threads = loaded.threads
         self.tokenizer: Tokenizer = loaded.tokenizer
         self.vocab = loaded.backend.vocab
-        self._shows_hidden = loaded.backend.width > 0
+        self._width = loaded.backend.width
         self._caches = (PagedCaches if loaded.backend.paged else WholeCaches)(
             loaded.backend, self.context, self.memory.sequences
         )
@@ -129,7 +129,7 @@ class Model:
             raise BadRequest("source: wanted for a model that answers a text, and for no other")
         ids = self.tokens(tokens)
         self._require_room(len(ids))
-        self._require_memory(4 * len(ids) * self.vocab)
+        _require_memory(4 * len(ids) * self.vocab, f"the logits of {len(ids)} tokens")
         return self._outputs(ids, None if source is None else self._source(self.tokens(source)))
 
     def embed(self, texts: Prompt | Sequence[str], *, normalise: bool = True, truncate: bool = False) -> Vectors:
@@ -179,14 +179,8 @@ class Model:
         self._require_kind("decoder", "answer")
         source = self._source(prompt) if self.kind == "answer" else None
         begins = prompt if source is None else [self.config.start]  # type: ignore[attr-defined]
-        room = self._require_room(len(begins))
         negative = self._negative(begins, request)
-        room = min(room, self._require_room(len(negative)))
-        if request.penalty_alpha:
-            self._require_kind("decoder")
-            if not self._shows_hidden:
-                raise BadRequest("penalty_alpha: this model does not show what its logits are made of")
-            room = self._require_room(len(begins) + 1)  # the last token is computed as well
+        limit = self._limit(begins, negative, request)
         self.check()
         for token in request.logit_bias:
             if token >= self.vocab:
@@ -199,7 +193,7 @@ class Model:
             source=source,
             request=request,
             chooser=self._chooser(request, seed),
-            limit=room if request.max_tokens is None else min(room, int(request.max_tokens)),
+            limit=limit,
             ends=frozenset() if request.ignore_eos else self.tokenizer.stop_ids | ends,
             progress=progress,
             drafts=None if self._drafter is None else Drafts(self._drafter),
@@ -280,10 +274,24 @@ class Model:
         if task.request.beams > 1:
             return searched(hands(), task, new_detokenizer, draft)
         if task.request.penalty_alpha:
-            return contrasted(hands(), task, new_detokenizer(), draft)
+            return contrasted(hands(), task, new_detokenizer(), draft, self._width)
         if negative:
             return guided(hands(), task, negative, new_detokenizer(), draft)
         return pieces(self._scheduler, Job(task, new_detokenizer(), draft), task, draft)
+
+    def _limit(self, prompt: list[int], negative: list[int], request: Request) -> int:
+        """Tokens that the answer may have at most."""
+        room = min(self._require_room(len(prompt)), self._require_room(len(negative)))
+        if request.penalty_alpha:
+            self._require_kind("decoder")
+            if not self._width:
+                raise BadRequest("penalty_alpha: this model does not show what its logits are made of")
+            room = self._require_room(len(prompt) + 1)  # the last token is computed as well
+        limit = room if request.max_tokens is None else min(room, int(request.max_tokens))
+        if request.penalty_alpha:
+            tokens = len(prompt) + limit
+            _require_memory(4 * tokens * self._width, f"what {tokens} tokens are compared by")
+        return limit
 
     def _negative(self, prompt: list[int], request: Request) -> list[int]:
         """The tokens that an answer is guided away from; none where it is not guided."""
@@ -339,11 +347,11 @@ class Model:
             f"the prompt has {prompt_tokens} tokens, the context holds {self.context}", more or "shorten it"
         )
 
-    def _require_memory(self, size: int) -> None:
-        left = budget().bytes if size > ROOM_FOR_LOGITS else size
-        if size > left:
-            says = f"the logits of {size // (4 * self.vocab)} tokens take {readable(size)}"
-            raise DoesNotFit(f"{says}, and {readable(left)} is left", "ask for fewer tokens")
+
+def _require_memory(size: int, what: str) -> None:
+    left = budget().bytes if size > SMALL else size
+    if size > left:
+        raise DoesNotFit(f"{what} take {readable(size)}, and {readable(left)} is left", "ask for fewer tokens")
 
 
 def _ids(tokens: Sequence[int], vocab: int) -> list[int]:

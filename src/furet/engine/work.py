@@ -18,13 +18,11 @@ class Work(Protocol):
     served      the number of the last step in which it had a share
     ended       nothing is to be computed for it any more
     sees        wants to see what its logits are made of
-    wholly      wants the logits of every token that is read
     """
 
     served: int
     ended: bool
     sees: bool
-    wholly: bool
 
     @property
     def tokens(self) -> Sequence[int]:
@@ -37,6 +35,10 @@ class Work(Protocol):
     @property
     def reading(self) -> bool:
         """Whether tokens of its prompt are to be computed."""
+
+    @property
+    def wholly(self) -> bool:
+        """Whether it wants the logits of every token that is read."""
 
     @property
     def answering(self) -> bool:
