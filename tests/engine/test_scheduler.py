@@ -256,25 +256,6 @@ def test_one_thread_steps_whatever_happens_while_it_is_begun(load, monkeypatch):
         assert stepping() == [model._scheduler._thread]
 
 
-def test_more_answers_than_rows_keep_no_prompt_out(load):
-    """Sixteen rows of logits, eighteen answers: the last to come has its turn as well."""
-    model = load(sequences=8)
-    options = {"max_tokens": 60, "temperature": 0, "ignore_eos": True, "speculate": False}
-    streams = [model.stream([n, *PROMPT], **options) for n in range(18)]
-    firsts: list[float] = []
-    ends: list[float] = []
-
-    def read(stream) -> None:
-        next(stream)
-        firsts.append(time.monotonic())
-        list(stream)
-        ends.append(time.monotonic())
-
-    with ThreadPoolExecutor(18) as threads:
-        list(threads.map(read, streams))
-    assert max(firsts) < min(ends)
-
-
 def test_steps_of_one_token_keep_no_prompt_out(load):
     model = load(sequences=2, chunk=1)
     stream = model.stream(PROMPT, max_tokens=150, speculate=False, **ALONE)

@@ -32,6 +32,33 @@ def asking(model, tokens) -> Hand:
     return hand
 
 
+def go_on(hands: list[Hand], token: int) -> None:
+    """Have those that were answered ask for more."""
+    for hand in hands:
+        if hand.resting:
+            hand.tokens.append(token)
+            hand.want()
+
+
+def begun(model, count: int) -> list[Hand]:
+    """So many answers, each with its first token."""
+    hands = [asking(model, [n, *PROMPT]) for n in range(count)]
+    while not all(hand.resting for hand in hands):
+        model._scheduler._step()
+    return hands
+
+
+def test_more_answers_than_rows_keep_no_prompt_out(still):
+    """Sixteen rows of logits, eighteen answers: the last to come has its turn as well."""
+    model = still(sequences=40)
+    others = begun(model, 18)
+    last = asking(model, [99, *PROMPT])
+    for n in range(2):
+        go_on(others, n)
+        model._scheduler._step()
+    assert last.resting
+
+
 def test_a_long_answer_has_its_turn_among_ever_new_ones(still):
     model = still(sequences=40)
     first, *others = [asking(model, [n, *PROMPT]) for n in range(20)]
@@ -39,10 +66,7 @@ def test_a_long_answer_has_its_turn_among_ever_new_ones(still):
     for n in range(120):
         model._scheduler._step()
         served.append(len(first.tokens))
-        for hand in [first, *others]:
-            if hand.resting:
-                hand.tokens.append(n)
-                hand.want()
+        go_on([first, *others], n)
         if n % 3 == 2:  # the oldest of the others has ended, and another one comes
             others.pop(0).drop()
             others.append(asking(model, [50 + n, *PROMPT]))
@@ -53,19 +77,14 @@ def test_a_long_answer_has_its_turn_among_ever_new_ones(still):
 def test_logits_of_every_token_leave_the_rest_of_a_step_to_others(still, load, answers):
     """They take all rows; what another prompt wants are tokens, and a row for its last one."""
     model = still(sequences=40)
-    others = [asking(model, [n, *PROMPT]) for n in range(answers)]
-    while not all(hand.resting for hand in others):
-        model._scheduler._step()
+    others = begun(model, answers)
     out = np.empty((200, model.vocab), np.float32)
     outputs = Outputs((PROMPT * 20)[:200], out)
     model._scheduler.submit(outputs)
     prompts = [asking(model, [20 + n, *PROMPT * 7]) for n in range(2)]
     steps = 0
     while not all(hand.resting for hand in prompts):
-        for n, hand in enumerate(others):
-            if hand.resting:
-                hand.tokens.append(n)
-                hand.want()
+        go_on(others, steps)
         model._scheduler._step()
         steps += 1
         assert steps <= (9 if answers else 3)
