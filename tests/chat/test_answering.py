@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import weakref
+from dataclasses import replace
 from threading import Thread
 
 import pytest
@@ -100,21 +101,44 @@ def test_an_answer_is_kept_while_another_one_is():
     assert found == [(0, 1, 2, 3, 4)] and known.tokens("other") == (1, 2) and known._count == 7
 
 
-def test_stop_strings_of_the_caller_are_named_and_those_of_the_format_are_not(make):
-    def change(metadata):
-        del metadata["tokenizer.chat_template"]
+def without_template(metadata):
+    del metadata["tokenizer.chat_template"]
 
-    model = make(change)
-    for stop, named, text in ((["no", "er"], "er", "a\nUs"), ([], None, "a"), ("b", None, "a")):
-        *events, ended = answer(model, ASK, preset="plain", options={"regex": "a\nUser:b", "stop": stop})
+
+def test_stop_strings_of_the_caller_are_named_and_those_of_the_format_are_not(model, monkeypatch):
+    format = replace(find_format(model), stops=("aa",))
+    monkeypatch.setattr("furet.chat.answering.find_format", lambda *args, **options: format)
+    for stop, named in ((["no", "a"], "a"), ([], None), ("aaa", None)):
+        options = {"logit_bias": {ord("a"): 100}, "stop": stop, "max_tokens": 9}
+        *events, ended = answer(model, ASK, options=options)
+        assert (text_of(events), ended.reason, ended.stop) == ("", "stop", named)
+
+
+def test_what_ends_a_turn_does_not_cut_an_answer_of_a_form(make):
+    model = make(without_template)
+    for stop, named, text in (([], None, "a\nUser:b"), ("b", "b", "a\nUser:")):
+        options = {"regex": "a\nUser:b", "stop": stop}
+        *events, ended = answer(model, ASK, preset="plain", options=options)
         assert (text_of(events), ended.reason, ended.stop) == (text, "stop", named)
+        assert "".join(piece.text for piece in model.chat(preset="plain").say("the", **options)) == text
+
+
+def test_what_ends_a_turn_ends_text_beside_calls_and_cuts_no_call(make, monkeypatch):
+    model, asked = make(without_template, context=1024), []
+    real = type(model).answer
+
+    def spy(self, prompt, request, **options):
+        asked.append(request.stops)
+        return real(self, prompt, request, **options)
+
+    monkeypatch.setattr(type(model), "answer", spy)
+    for choice in ("auto", "required"):
+        answer(model, ASK, tools=TOOLS, tool_choice=choice, preset="plain", options={"stop": "x"}).close()
+    assert asked == [("x", *find_format(model, "plain").stops), ("x",)]
 
 
 def test_a_model_without_a_template_says_what_is_used(make):
-    def change(metadata):
-        del metadata["tokenizer.chat_template"]
-
-    began = next(answer(make(change), ASK, options=SHORT))
+    began = next(answer(make(without_template), ASK, options=SHORT))
     assert "preset 'chatml'" in began.notes[0]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny
 
+from furet.engine.request import Request
 from furet.errors import BadRequest
 
 PERSON = {
@@ -74,6 +75,17 @@ def test_an_answer_ends_with_its_form_even_where_ends_are_ignored(model):
     out = model.generate("x", regex="abc", max_tokens=50, ignore_eos=True)
     assert (out.text, out.finish_reason, len(out.tokens)) == ("abc", "stop", 3)
     assert model.generate("x", choices=["ab", "abcd"], max_tokens=2, logit_bias={99: 50}).text == "ab"
+
+
+def test_tokens_that_are_text_end_no_answer_of_a_form(model):
+    special, text = min(model.tokenizer.special_ids), ord("b")
+    ends = frozenset([special, text])
+
+    def made(**options):
+        return "".join(piece.text for piece in model.answer([5], Request(temperature=0, **options), ends=ends))
+
+    assert made(regex="abc") == "abc" and made(logit_bias={text: 100}) == ""
+    assert special in model._ends(ends, Request(regex="a")) and text not in model._ends(ends, Request(regex="a"))
 
 
 def test_stop_strings_and_limits_still_hold(model):

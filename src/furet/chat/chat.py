@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,10 +121,10 @@ class Chat:
         self, before: list[Message], text: str, options: Options, progress: Progress | None
     ) -> Stream:
         """The stream of the answer to `text` after the turns `before`."""
-        stops = options.get("stop", ())
-        stops = (stops,) if isinstance(stops, str) else tuple(stops)
-        merged: Options = {"max_tokens": None, **options, "stop": (*stops, *self.format.stops)}
+        merged: Options = {"max_tokens": None, **options}
         request = Request(**merged)
+        if request.form is None:  # which such a text may be a part of
+            request = replace(request, stop=(*request.stops, *self.format.stops))
         turns = [*before, Message("user", text)]
 
         prompt = self._prompt(turns, request.max_tokens)

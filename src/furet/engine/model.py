@@ -172,7 +172,7 @@ class Model:
     ) -> Stream:
         """The stream of an answer to checked tokens.
 
-        ends        tokens that end it besides the model's own
+        ends        tokens that end it besides the model's own; where it must have a form, only those that are no text
         continuing  a space that the answer begins with belongs to it
         finished    called with the answer however it ended, once it was begun
         """
@@ -194,7 +194,7 @@ class Model:
             request=request,
             chooser=self._chooser(request, seed),
             limit=limit,
-            ends=frozenset() if request.ignore_eos else self.tokenizer.stop_ids | ends,
+            ends=self._ends(ends, request),
             progress=progress,
             drafts=None if self._drafter is None else Drafts(self._drafter),
         )
@@ -292,6 +292,12 @@ class Model:
             tokens = len(prompt) + limit
             _require_memory(4 * tokens * self._width, f"what {tokens} tokens are compared by")
         return limit
+
+    def _ends(self, others: frozenset[int], request: Request) -> frozenset[int]:
+        """The tokens that end an answer."""
+        if request.ignore_eos:
+            return frozenset()
+        return self.tokenizer.stop_ids | (others if request.form is None else others & self.tokenizer.special_ids)
 
     def _negative(self, prompt: list[int], request: Request) -> list[int]:
         """The tokens that an answer is guided away from; none where it is not guided."""
