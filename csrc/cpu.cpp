@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstring>
 
+#include <unistd.h>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
@@ -66,9 +68,21 @@ std::vector<Feature> features() { return {}; }
     return true;
 }
 
+// A cache that holds much may be filled far ahead of its reader. Measured with 32 KB (Cascade Lake, 11 GB/s a core) and with 48
+// (Zen 5, 35 GB/s, where 3 KB cost a tenth to a third of the speed); a system that does not say counts as the former.
+int64_t fetch_ahead() {
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+    return sysconf(_SC_LEVEL1_DCACHE_SIZE) >= 48 << 10 ? 12 << 10 : kPanelAhead;
+#else
+    return kPanelAhead;
+#endif
+}
+
 std::atomic<const Kernels*> chosen{nullptr};
 
 }  // namespace
+
+const int64_t kFetchAhead = fetch_ahead();
 
 std::vector<const Kernels*> available_kernels() {
     std::vector<const Kernels*> out;

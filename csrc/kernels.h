@@ -28,6 +28,11 @@ constexpr int kSplitRows = 48;                     // and of those whose keys se
 constexpr int64_t kQueryStride = kHeadLimit + kBiasLines + 16;  // floats between rows of queries, and of scores: off powers of two, so that
 constexpr int64_t kScoreStride = kSpan + 16;       // rows do not meet in one set of the cache
 
+// Bytes between where packed weights are read and where they are fetched from memory meanwhile: by few tokens, which take them as
+// fast as they come, and to a panel, which all tokens meet before more is read.
+extern const int64_t kFetchAhead;
+constexpr int64_t kPanelAhead = 3 << 10;
+
 // Floats of what one query gathers from keys: the highest score, the sum of the weights, 14 unused, and D sums of values.
 constexpr int64_t part_floats(int dim) { return 16 + (dim + 15) / 16 * 16; }
 

@@ -97,7 +97,8 @@ template <class Use> FURET_INLINE void with_rows(const LinearArgs& a, const Span
     const int64_t row = s.row + 16 * v, first = s.column / a.info->block, blocks = s.columns / a.info->block;
     if (a.packed) {
         // A tile may end beyond the last 16 packed rows: read the last ones again.
-        PackedRows rows{a.packed + (row < a.rows ? row : (a.rows - 1) / 16 * 16) * a.row_bytes + first * 16 * a.info->bytes};
+        const int64_t at = (row < a.rows ? row : (a.rows - 1) / 16 * 16) * a.row_bytes + first * 16 * a.info->bytes;
+        PackedRows rows{a.packed + at, a.tokens <= kFewTokens ? kFetchAhead : kPanelAhead};
         return use(rows, first, blocks);
     }
     FileRows rows = file_rows(a, row);

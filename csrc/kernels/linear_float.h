@@ -47,7 +47,7 @@ FURET_INLINE void multiply_columns(const Columns<Format>& w, const float* const 
         F32 column[kRowVectors];
         for (int v = 0; v < kRowVectors; ++v) {
             const auto* from = w.at[v] + 16 * c;
-            if constexpr (streamed) prefetch_near((const uint8_t*)from + PackedRows::kAhead);
+            if constexpr (streamed) prefetch_near((const uint8_t*)from + kFetchAhead);
             column[v] = Format::read(from);
         }
         for (int t = 0; t < NT; ++t) {
@@ -101,7 +101,7 @@ static void fill_panel(const LinearArgs& a, const typename Format::Stored* packe
         return unpack_floats(*a.info, rows, column, count, out);
     }
     for (int64_t c = 0; c < count; ++c) {
-        prefetch_near((const uint8_t*)(packed + 16 * (column + c)) + PackedRows::kAhead);
+        prefetch_near((const uint8_t*)(packed + 16 * (column + c)) + kPanelAhead);
         store(out + 16 * c, Format::read(packed + 16 * (column + c)));
     }
 }

@@ -54,12 +54,12 @@ static FileRows file_rows(const LinearArgs& a, int64_t row) {
 
 struct PackedRows {
     const uint8_t* next;
-    // The hardware's own prefetching stops where a page ends, and fetches for the second cache: fetch most of a page ahead, for
-    // the first.
-    static constexpr int64_t kAhead = 3072;
+    // The hardware's own prefetching stops where a page ends, and fetches for the second cache: fetch further ahead, for the
+    // first.
+    int64_t ahead;
 
     FURET_INLINE_MEMBER void rows(int64_t, Bytes out[4]) {
-        for (int g = 0; g < 4; ++g) prefetch_near(next + kAhead + 64 * g);
+        for (int g = 0; g < 4; ++g) prefetch_near(next + ahead + 64 * g);
         for (int g = 0; g < 4; ++g) out[g] = load_bytes(next + 64 * g);
         next += 256;
     }
