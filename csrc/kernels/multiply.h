@@ -42,7 +42,10 @@ template <Form form, int group, int added> FURET_INLINE int32_t start(const Q8Bl
 // which no model has and only MXFP4 and Q8_K can hold, gives no number there.)
 struct Scale {
     F32 scale, away;
-    FURET_INLINE_MEMBER explicit Scale(const float* p) : scale(load(p)), away(mul(scale, splat(-0x1.8p23f))) {}
+    FURET_INLINE_MEMBER void read(const float* p) {
+        scale = load(p);
+        away = mul(scale, splat(-0x1.8p23f));
+    }
     FURET_INLINE_MEMBER F32 times(I32 sum) const { return kFloatSums ? fma(as_float(sum), scale, away) : mul(scale, to_float(sum)); }
 };
 
@@ -73,24 +76,32 @@ template <Form form, int group, int half, class Block, int RV, int NT>
 FURET_INLINE void add_products(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
     Dots<RV, NT> dots;
     dot_group<form, group>(w, x, half, dots);
-    for (int v = 0; v < RV; ++v) {
-        const Scale scale(w[v * kPanelBlocks].scale[half]);
-        for (int t = 0; t < NT; ++t) y.sum[v][t] = fma_splat(scale.times(dots.sum[v][t]), &x[t]->scale, y.sum[v][t]);
+    Scale scale[RV];
+    for (int v = 0; v < RV; ++v) scale[v].read(w[v * kPanelBlocks].scale[half]);
+    for (int t = 0; t < NT; ++t) {
+        const F32 by = splat(x[t]->scale);
+        for (int v = 0; v < RV; ++v) y.sum[v][t] = fma(scale[v].times(dots.sum[v][t]), by, y.sum[v][t]);
+    }
+}
+
+// Adds the floats of each block's rows that `of_rows` leads to, times the token's `of_token`, which all rows share.
+template <class Block, int RV, int NT, class OfRows, class OfToken>
+FURET_INLINE void add_scaled(const Block* w, const Tokens<NT>& x, OfRows of_rows, OfToken of_token, Tile<RV, NT>& y) {
+    F32 rows[RV];
+    for (int v = 0; v < RV; ++v) rows[v] = load(of_rows(w[v * kPanelBlocks]));
+    for (int t = 0; t < NT; ++t) {
+        const F32 by = splat(of_token(*x[t]));
+        for (int v = 0; v < RV; ++v) y.sum[v][t] = fma(rows[v], by, y.sum[v][t]);
     }
 }
 
 template <Form form, int group, class Block, int RV, int NT>
 FURET_INLINE void add_totals(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
-    for (int v = 0; v < RV; ++v) {
-        const Block& block = w[v * kPanelBlocks];
-        const F32 total = load(block.total);
-        for (int t = 0; t < NT; ++t) y.sum[v][t] = fma_splat(total, &x[t]->mid, y.sum[v][t]);
-        if constexpr (form == Form::Minned)
-            for (int half = 0; half < 32 / group; ++half) {
-                const F32 min = load(block.min[half]);
-                for (int t = 0; t < NT; ++t) y.sum[v][t] = fma_splat(min, group == 32 ? &x[t]->sum : &x[t]->half_sum[half], y.sum[v][t]);
-            }
-    }
+    add_scaled(w, x, [](const Block& rows) { return rows.total; }, [](const Q8Block& token) { return token.mid; }, y);
+    if constexpr (form == Form::Minned)
+        for (int half = 0; half < 32 / group; ++half)
+            add_scaled(w, x, [=](const Block& rows) { return rows.min[half]; },
+                       [=](const Q8Block& token) { return group == 32 ? token.sum : token.half_sum[half]; }, y);
 }
 
 template <Form form, int group, class Block, int RV, int NT>

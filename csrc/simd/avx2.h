@@ -31,7 +31,6 @@ FURET_INLINE F32 splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
 FURET_INLINE F32 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 FURET_INLINE void store(float* p, F32 x) { _mm256_storeu_ps(p, x.a); _mm256_storeu_ps(p + 8, x.b); }
 FURET_INLINE F32 fma(F32 x, F32 y, F32 z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
-FURET_INLINE F32 fma_splat(F32 a, const float* x, F32 c) { return fma(a, splat(*x), c); }
 FURET_PAIR(F32, add, _mm256_add_ps)
 FURET_PAIR(F32, sub, _mm256_sub_ps)
 FURET_PAIR(F32, mul, _mm256_mul_ps)

@@ -32,11 +32,6 @@ FURET_INLINE F32 splat(float x) { return {_mm512_set1_ps(x)}; }
 FURET_INLINE F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
 FURET_INLINE void store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
 FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-// a * *x + c, with the one x in no register: the compiler would keep it in one for as long as others use it too.
-FURET_INLINE F32 fma_splat(F32 a, const float* x, F32 c) {
-    asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c.v) : "v"(a.v), "m"(*x));
-    return c;
-}
 FURET_INLINE F32 add(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
 FURET_INLINE F32 sub(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 FURET_INLINE F32 mul(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }

@@ -39,7 +39,6 @@ FURET_INLINE void store(float* p, F32 a) {
     for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.v[i]);
 }
 FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { FURET_FOUR(F32, vfmaq_f32(c.v[i], a.v[i], b.v[i])) }
-FURET_INLINE F32 fma_splat(F32 a, const float* x, F32 c) { return fma(a, splat(*x), c); }
 FURET_INLINE F32 add(F32 a, F32 b) { FURET_FOUR(F32, vaddq_f32(a.v[i], b.v[i])) }
 FURET_INLINE F32 sub(F32 a, F32 b) { FURET_FOUR(F32, vsubq_f32(a.v[i], b.v[i])) }
 FURET_INLINE F32 mul(F32 a, F32 b) { FURET_FOUR(F32, vmulq_f32(a.v[i], b.v[i])) }

@@ -40,7 +40,6 @@ FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { FURET_LANES(F32, __builtin_fmaf(a.v[
 #else
 FURET_INLINE F32 fma(F32 a, F32 b, F32 c) { FURET_LANES(F32, a.v[i] * b.v[i] + c.v[i]) }
 #endif
-FURET_INLINE F32 fma_splat(F32 a, const float* x, F32 c) { return fma(a, splat(*x), c); }
 FURET_INLINE F32 add(F32 a, F32 b) { FURET_LANES(F32, a.v[i] + b.v[i]) }
 FURET_INLINE F32 sub(F32 a, F32 b) { FURET_LANES(F32, a.v[i] - b.v[i]) }
 FURET_INLINE F32 mul(F32 a, F32 b) { FURET_LANES(F32, a.v[i] * b.v[i]) }
