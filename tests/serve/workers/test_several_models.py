@@ -283,7 +283,8 @@ def test_a_model_that_could_not_be_started_again_is_loaded_anew_and_stays(
             await until(lambda: failures == 1)
             with pytest.raises(DoesNotFit):
                 await told(models.run("tiny0", SHORT))
-            assert failures == 2 and not models.loaded()
+            assert failures == 2
+            await until(lambda: not models.loaded())
             monkeypatch.setattr(process, "start", start)
             assert (await told(models.run("tiny0", SHORT)))[1].answer_tokens == 2
             assert models.loaded()[0].pinned
