@@ -15,7 +15,7 @@ from furet.errors import BadRequest, Busy, FuretError
 from furet.files import store
 from furet.ops.cached import CacheType
 from furet.serve import names, pulling
-from furet.serve.jobs import Job, Reply, Result
+from furet.serve.jobs import QUICK, Job, Reply, Result
 from furet.serve.names import Listed
 from furet.serve.pulling import PullProgress
 from furet.serve.tenants import Tenant, Tenants
@@ -100,7 +100,8 @@ class Models:
 
         raises  NotFound, Busy, DoesNotFit, WorkerDied, and what the job raises
         """
-        async with self._tenants.using(await self._find(model)) as worker, aclosing(worker.run(job)) as replies:
+        using = self._tenants.using(await self._find(model), quick=isinstance(job, QUICK))
+        async with using as worker, aclosing(worker.run(job)) as replies:
             async for reply in replies:
                 yield reply
 

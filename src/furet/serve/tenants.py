@@ -3,7 +3,8 @@
 A `Tenant` comes by being planned, waiting for its turn and for room, and having its process started. It goes by being
 retired: from then on it takes no new requests, and when the last one has ended, its process ends. Who needs room has
 those retired that have been idle the longest, then, since nobody may wait for ever, those that are busy; they finish
-first. Everything happens in one asyncio loop.
+first. An answer may ask its model for what its tokens stand for, and waits until it is told: so quick jobs are let in
+as long as one is being made. Everything happens in one asyncio loop.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Tenant:
     bytes       of memory that are reserved for it
     context     tokens of prompt and answer together
     users       requests, running and waiting
+    guests      of these, quick ones that were let in after it was retired
     pinned      whether it stays when others need room
     since, used when it was asked for first, and when a request began or ended last, in seconds since 1970
     left        set when its memory is free again
@@ -44,7 +46,7 @@ class Tenant:
         self.worker: Worker | None = None
         self.bytes = 0
         self.context = 0
-        self.users = 0
+        self.users = self.guests = 0
         self.pinned = False
         self.since = self.used = time()
         self.left = asyncio.Event()
@@ -85,9 +87,10 @@ class Tenants:
         self._closed = False
 
     @asynccontextmanager
-    async def using(self, model: Listed) -> AsyncIterator[Worker]:
+    async def using(self, model: Listed, *, quick: bool = False) -> AsyncIterator[Worker]:
         """The worker of a model, which is loaded where it is not, and stays until the end of the block.
 
+        quick   that may be one that is being left, as long as it makes an answer
         raises  DoesNotFit, Busy, WorkerDied, and what loading raises
         """
         if self._closed:
@@ -96,11 +99,15 @@ class Tenants:
         if tenant is not None and tenant.worker is not None and tenant.worker.failed is not None:
             self.retire(tenant)
             tenant = None
+        if quick and (tenant is None or tenant.worker is None):
+            tenant = self._answering(model.path) or tenant
         if tenant is None:
             tenant = self._enter(model)
         if tenant.worker is None and tenant.users >= MOST_SLOTS + WAITING:  # later the worker counts them
             raise Busy(f"{model.name}: {tenant.users} requests wait for the model to be loaded", "ask again later")
+        guest = tenant in self.gone
         tenant.users += 1
+        tenant.guests += guest
         tenant.used = time()
         tenant.stay()
         try:
@@ -109,6 +116,7 @@ class Tenants:
             yield tenant.worker
         finally:
             tenant.users -= 1
+            tenant.guests -= guest
             tenant.used = time()
             if not tenant.users:
                 self.released(tenant)
@@ -164,6 +172,13 @@ class Tenants:
         tenants = {*self.here.values(), *self.gone}
         await asyncio.gather(*map(self._leave, tenants))
         self.here.clear()
+
+    def _answering(self, path: str) -> Tenant | None:
+        """One that was retired and still makes answers: these may wait for it, and it may not be there anew before
+        they end. One that cannot be started again is better than none, as it tells them so.
+        """
+        found = [each for each in self.gone if each.model.path == path and each.worker and each.users > each.guests]
+        return min(found, key=lambda each: each.worker is None or each.worker.failed is not None, default=None)
 
     def _enter(self, model: Listed) -> Tenant:
         tenant = self.here[model.path] = Tenant(model)

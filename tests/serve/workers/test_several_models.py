@@ -16,7 +16,7 @@ from furet import plan
 from furet.engine.memory import readable
 from furet.errors import Busy, DoesNotFit, FuretError, ModelFileError, WorkerDied
 from furet.serve import process, tenants
-from furet.serve.jobs import Describe, Tokenize
+from furet.serve.jobs import Describe, Detokenize, Tokenize
 from furet.serve.models import OWN, Models
 
 LONG = greedy("x", 250)  # about a second of a tiny model
@@ -119,6 +119,47 @@ def test_a_busy_model_ends_its_answers_before_it_makes_room(run: Run, serving: S
             assert (await second)[1].answer_tokens == 2 and not third.done()
             assert (await third)[1].answer_tokens == 2
             assert here(models) == ["tiny0"]
+
+    run(use())
+
+
+def test_an_answer_may_ask_the_model_that_makes_it_while_others_want_its_room(run: Run, serving: Serving) -> None:
+    """Asked of a new one, which waits for the room of this one, neither would ever end."""
+    spell = Detokenize([5], bytes=True)
+
+    async def use() -> None:
+        async with serving(room=1.5) as models:
+            first = models.run("tiny0", LONG)
+            await anext(first)
+            second = asyncio.create_task(told(models.run("tiny1", SHORT)))
+            await until(lambda: here(models) == ["tiny1", "tiny0"])
+            assert await asyncio.wait_for(models.result("tiny0", spell), 10)
+            third = asyncio.create_task(told(models.run("tiny0", SHORT)))
+            await until(lambda: here(models) == ["tiny1", "tiny0", "tiny0"])
+            assert await asyncio.wait_for(models.result("tiny0", spell), 10)
+            assert here(models) == ["tiny1", "tiny0", "tiny0"] and not second.done()
+            for answering in (told(first), second, third):
+                assert (await answering)[1].answer_tokens
+
+    run(use())
+
+
+def test_quick_jobs_alone_keep_no_model_that_is_to_go(run: Run, serving: Serving) -> None:
+    async def use() -> None:
+        async with serving(room=1.5) as models:
+            first = models.run("tiny0", LONG)
+            await anext(first)
+            leaving = models._tenants.here[models._given["tiny0"].path]
+            second = asyncio.create_task(told(models.run("tiny1", SHORT)))
+            await until(lambda: here(models) == ["tiny1", "tiny0"])
+            async with models._tenants.using(leaving.model, quick=True):
+                await first.aclose()
+                assert leaving.users == leaving.guests == 1
+                again = asyncio.create_task(models.result("tiny0", Tokenize("ab")))
+                await until(lambda: here(models) == ["tiny1", "tiny0", "tiny0"])
+                assert leaving.users == 1 and not second.done()
+            await second
+            assert await again and here(models) == ["tiny0"]
 
     run(use())
 
