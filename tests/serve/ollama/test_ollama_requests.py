@@ -35,6 +35,7 @@ def refused(http: TestClient, path: str, body: Any, status: int = 400) -> str:
         ("think", True),
         ("think", "high"),
         ("shift", True),
+        ("_debug_render_only", True),
         ("width", 512),
         ("unheard_of", 1),
         ("top_logprobs", 3),
@@ -62,8 +63,38 @@ def test_who_asks_nothing_is_checked_all_the_same(http: TestClient) -> None:
 def test_what_asks_for_nothing_is_taken(http: TestClient) -> None:
     nothing = {"template": "", "suffix": "", "context": [], "images": [], "think": False, "shift": False, "system": ""}
     nothing |= {"truncate": False, "raw": False, "format": "", "options": {"num_keep": 24, "seed": None}}
+    nothing |= {"_debug_render_only": False}
     answer = http.post("/api/generate", json={"model": "fake", "prompt": "a", "stream": False, **nothing})
     assert answer.status_code == 200 and answer.json()["response"] == "a"
+
+
+GO = {
+    "/api/show": {"model": "fake", "system": "", "template": "", "verbose": False, "options": None, "name": ""},
+    "/api/pull": {"model": "fake", "username": "", "password": "", "stream": False, "name": ""},
+    "/api/delete": {"model": "fake", "name": ""},
+}
+"""What Ollama's own command sends, which writes down what it has nothing to say of."""
+
+
+@pytest.mark.parametrize("path", GO)
+def test_the_command_of_ollama_is_understood(http: TestClient, path: str) -> None:
+    method = "DELETE" if path == "/api/delete" else "POST"
+    older = {**GO[path], "model": "", "name": "fake"}
+    for body in (GO[path], older):
+        answer = http.request(method, path, json=body)
+        assert answer.status_code == 200, answer.text
+    for names in ({"model": ""}, {"name": "fake"}, {"model": None}):
+        answer = http.request(method, path, json={**GO[path], **names})
+        assert answer.status_code == 400 and answer.json()["error"].startswith("model: wanted"), names
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/api/show", "system"), ("/api/show", "template"), ("/api/pull", "username"), ("/api/pull", "password")],
+)
+def test_what_it_says_there_is_refused(http: TestClient, models: FakeModels, path: str, field: str) -> None:
+    assert refused(http, path, {**GO[path], field: "x"}).startswith(f"{field}: not supported")
+    assert refused(http, "/api/show", {**GO["/api/show"], "options": {"seed": 1}}).startswith("options: not supported")
 
 
 @pytest.mark.parametrize(

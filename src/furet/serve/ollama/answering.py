@@ -95,6 +95,7 @@ def _options(body: bodies.Answering) -> dict[str, Any]:
         think="no model here thinks before it answers",
         shift="an answer ends where the context does",
     )
+    bodies.refuse(body, "_", debug_render_only="prompts are answered, not given back")
     found = {**options.request_options(body.options), **options.form(body.format)}
     if body.top_logprobs is not None and not body.logprobs:
         raise BadRequest("top_logprobs: wanted only with logprobs")

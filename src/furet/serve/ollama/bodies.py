@@ -11,12 +11,13 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from furet.errors import BadRequest
 from furet.serve.fields import Name, Strict
-from furet.serve.limits import MAX_MESSAGES, MAX_TOOLS
+from furet.serve.limits import MAX_MESSAGES, MAX_NAME, MAX_TOOLS
 
 MAX_CALLS = 128  # of tools, in one message
 MAX_TEXTS = 2048  # of one request for embeddings
 MAX_ALTERNATIVES = 20  # to each token
 
+Model = Annotated[str, Field(max_length=MAX_NAME)]
 Alternatives = Annotated[int, Field(ge=0, le=MAX_ALTERNATIVES)]
 KeepAlive = int | float | Annotated[str, Field(max_length=64)]
 
@@ -78,6 +79,7 @@ class Answering(Strict):
     top_logprobs: Alternatives | None = None
     truncate: bool | None = None
     shift: bool | None = None
+    debug_render_only: Annotated[bool | None, Field(alias="_debug_render_only")] = None
 
 
 class Chat(Answering):
@@ -127,19 +129,20 @@ class Embedding(Strict):
     keep_alive: KeepAlive | None = None
 
 
-class Show(Strict):
-    """POST /api/show; older clients write `name`."""
-
-    model: Name | None = None
-    name: Name | None = None
-    verbose: bool | None = None
-
-
 class Named(Strict):
-    """DELETE /api/delete; older clients write `name`."""
+    """DELETE /api/delete; older clients write `name`. Those in Go send what is not given as an empty text."""
 
-    model: Name | None = None
-    name: Name | None = None
+    model: Model | None = None
+    name: Model | None = None
+
+
+class Show(Named):
+    """POST /api/show."""
+
+    verbose: bool | None = None
+    system: str | None = None
+    template: str | None = None
+    options: dict[str, Any] | None = None
 
 
 class Pull(Named):
@@ -147,11 +150,13 @@ class Pull(Named):
 
     stream: bool | None = None
     insecure: bool | None = None
+    username: str | None = None
+    password: str | None = None
 
 
-def named(body: Show | Named) -> str:
+def named(body: Named) -> str:
     """The model that a body means; BadRequest when it names none, or two."""
-    if (body.model is None) == (body.name is None):
+    if bool(body.model) == bool(body.name):
         raise BadRequest("model: wanted the name of one model")
     return body.model or body.name or ""
 

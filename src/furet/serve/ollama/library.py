@@ -66,6 +66,8 @@ def router(models: Models, departures: Departures) -> APIRouter:
     @routes.post("/api/show")
     async def show(body: bodies.Show) -> Response:
         """A model at length, from its file; it is not loaded."""
+        why = "a model is shown as its file is"
+        bodies.refuse(body, system=why, template=why, options=why)
         listed = await asyncio.to_thread(find, models.installed, bodies.named(body))
         card = await asyncio.to_thread(details.read_card, Path(listed.path), verbose=bool(body.verbose))
         return JSONResponse(_shown(listed, card))
@@ -73,7 +75,8 @@ def router(models: Models, departures: Departures) -> APIRouter:
     @routes.post("/api/pull")
     async def pull(body: bodies.Pull, request: Request) -> Response:
         """Fetch a model, and say how far it is."""
-        bodies.refuse(body, insecure="downloads are always checked")
+        why = "the hub is asked with the server's HF_TOKEN"
+        bodies.refuse(body, insecure="downloads are always checked", username=why, password=why)
         lines = _pulled(models, bodies.named(body))
         if body.stream is False:
             return JSONResponse((await whole(request, replies.all_of(lines)))[-1])
