@@ -34,7 +34,7 @@ from furet.serve.jobs import (
     Tokenize,
 )
 from furet.serve.models import Loaded
-from furet.serve.names import Listed
+from furet.serve.names import LATEST, Listed
 from furet.serve.pulling import PullProgress
 
 NAMES = ("fake", "fake-embed")
@@ -105,6 +105,13 @@ class FakeModels:
     def installed(self) -> list[Listed]:
         """Models on this machine."""
         return [listed("hf:test/fake:Q4_1", "fake"), listed("hf:test/fake-embed", "fake-embed")]
+
+    async def find(self, name: str) -> Listed:
+        """The model of a name."""
+        for each in self.installed():
+            if name.lower().removesuffix(LATEST) in (each.ref.lower(), each.alias):
+                return each
+        raise NotFound(f"there is no model {name!r:.100} here")
 
     def loaded(self) -> list[Loaded]:
         """Models in memory."""

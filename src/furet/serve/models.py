@@ -84,7 +84,8 @@ class Models:
         self._draft = None if draft is None else names.named(draft)
         drafts = {} if self._draft is None else {self._keep[0].path: self._draft.path}
         self._tenants = Tenants(self.budget, wanted, keep_alive, drafts)
-        self._given = {name: each for each in self._keep for name in (each.ref, each.alias) if name}
+        given = zip(keep, self._keep, strict=True)
+        self._given = {name: each for ref, each in given for name in (ref, each.ref, each.alias) if name}
         self._offline = offline or None
         self._known: dict[str, Listed] = {}  # by names that were asked for; of use while they are in memory
         self._pulls = 0
@@ -95,12 +96,22 @@ class Models:
         for model in self._keep:
             await self.pin(model.ref, True)
 
+    async def find(self, name: str) -> Listed:
+        """The model that a request names; without a look at the disk while it is in memory. Raises NotFound."""
+        known = self._known.get(name)
+        if known is None or known.path not in self._tenants.here:
+            known = await asyncio.to_thread(names.find, name, self._given)
+            if len(self._known) >= MOST_NAMES:
+                self._known.clear()
+            self._known[name] = known
+        return known
+
     async def run(self, model: str, job: Job) -> AsyncGenerator[Reply, None]:
         """The replies to a job; the model is loaded first where it is not. Leaving the generator cancels the job.
 
         raises  NotFound, Busy, DoesNotFit, WorkerDied, and what the job raises
         """
-        using = self._tenants.using(await self._find(model), quick=isinstance(job, QUICK))
+        using = self._tenants.using(await self.find(model), quick=isinstance(job, QUICK))
         async with using as worker, aclosing(worker.run(job)) as replies:
             async for reply in replies:
                 yield reply
@@ -115,9 +126,7 @@ class Models:
 
     def installed(self) -> list[Listed]:
         """The models on this machine that may be asked for."""
-        found = names.installed()
-        there = {each.path for each in found}
-        return [*found, *(each for each in self._keep if each.path not in there)]
+        return list({each.path: each for each in (*names.installed(), *self._keep)}.values())
 
     def loaded(self) -> list[Loaded]:
         """The models in memory, and those on their way there or out."""
@@ -125,12 +134,12 @@ class Models:
 
     async def load(self, model: str) -> None:
         """Bring a model into memory. Raises as `run`."""
-        async with self._tenants.using(await self._find(model)):
+        async with self._tenants.using(await self.find(model)):
             pass
 
     async def unload(self, model: str) -> None:
         """Have a model leave memory, pinned or not, once its requests have ended; returns when it has."""
-        found = await self._find(model)
+        found = await self.find(model)
         self._tenants.pin(found.path, False)
         if tenant := self._tenants.here.get(found.path):
             self._tenants.retire(tenant)
@@ -138,7 +147,7 @@ class Models:
 
     async def pin(self, model: str, on: bool) -> None:
         """Load a model and keep it in memory; or let it go when others need the room."""
-        found = await self._find(model)
+        found = await self.find(model)
         if on:
             async with self._tenants.using(found):
                 self._tenants.pin(found.path, True)
@@ -160,7 +169,7 @@ class Models:
 
     async def delete(self, ref: str) -> None:
         """Delete a model from the store. Raises NotFound; Busy while it answers, is pinned, or guesses for another."""
-        model = await self._find(ref)
+        model = await self.find(ref)
         if self._draft is not None and model.path == self._draft.path:
             raise Busy(f"{model.name} guesses for {self._keep[0].name}", "start the server without --draft")
         if tenant := self._tenants.here.get(model.path):
@@ -173,7 +182,7 @@ class Models:
         """The memory that a model would take, here or on the hub. Raises as `furet.plan`."""
         threads = None  # the loop's
         try:
-            where = (await self._find(ref)).path
+            where = (await self.find(ref)).path
         except FuretError:
             if self._offline:
                 raise
@@ -198,16 +207,6 @@ class Models:
         """End all processes, and with WorkerDied what they were doing."""
         self._hub.shutdown(wait=False, cancel_futures=True)
         await self._tenants.close()
-
-    async def _find(self, name: str) -> Listed:
-        """The model of a name; without a look at the disk while it is in memory."""
-        known = self._known.get(name)
-        if known is None or known.path not in self._tenants.here:
-            known = await asyncio.to_thread(names.find, name, self._given)
-            if len(self._known) >= MOST_NAMES:
-                self._known.clear()
-            self._known[name] = known
-        return known
 
 
 def require_one(models: Sequence[str], draft: str | None) -> None:

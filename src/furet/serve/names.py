@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from furet.errors import BadRequest, NotFound
@@ -45,19 +45,20 @@ class Listed:
 def named(ref: str) -> Listed:
     """A model that the operator names, in any way that `furet.load` takes; it must be on this machine.
 
-    A path goes by the name of its file as well, without the ending.
+    What is installed is what the store calls it, however it is named; a path goes by the name of its file as well,
+    without the ending.
     raises  NotFound, BadRequest
     """
     path = store.find(ref)
     if path is None:
         raise NotFound(f"{ref} is not on this machine", f"`furet pull {ref}` fetches it")
+    alias = path.name.removesuffix(".gguf") if Path(ref).expanduser() == path else None
     for each in installed():
-        if ref in (each.ref, each.alias):
-            return each
+        if each.path == str(path):
+            return replace(each, alias=each.alias or alias)
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     stats = [file.stat() for file in files]
     modified = max((each.st_mtime for each in stats), default=0.0)
-    alias = path.name.removesuffix(".gguf") if Path(ref).expanduser() == path else None
     return Listed(ref, alias, sum(each.st_size for each in stats), modified, str(path))
 
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI, Request
 from serve.ollama.live import serving
 
-from furet.errors import BadRequest, NotFound
+from furet.errors import BadRequest
 from furet.serve.anthropic import listing
 from furet.serve.names import Listed
 
@@ -29,7 +29,7 @@ def client() -> Iterator[anthropic.Anthropic]:
 
     @app.get("/v1/models/{name:path}")
     async def one(name: str) -> dict[str, Any]:
-        return listing.find_model(MODELS, name)
+        return listing.model_info(next(each for each in MODELS if name in (each.ref, each.alias)))
 
     with serving(app) as address:
         yield anthropic.Anthropic(base_url=address, api_key="none", max_retries=0)
@@ -64,5 +64,3 @@ def test_there_may_be_none() -> None:
 def test_a_parameter_that_makes_no_sense_is_named(name: str, value: str) -> None:
     with pytest.raises(BadRequest, match=name):
         listing.models_page(MODELS, {name: value})
-    with pytest.raises(NotFound):
-        listing.find_model(MODELS, "none")

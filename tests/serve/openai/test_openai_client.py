@@ -33,7 +33,7 @@ def job(models: FakeModels) -> Any:
 def test_models_are_listed_by_the_names_that_they_answer_to(client: openai.OpenAI) -> None:
     assert [each.id for each in client.models.list()] == ["fake", "fake-embed"]
     assert client.models.retrieve("hf:test/fake:Q4_1").id == "hf:test/fake:Q4_1"
-    with pytest.raises(openai.NotFoundError, match="no such model"):
+    with pytest.raises(openai.NotFoundError, match="there is no model 'other'"):
         client.models.retrieve("other")
 
 

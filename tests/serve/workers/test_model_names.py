@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import tiny
 from asking import Run, greedy, told, until
+from fastapi.testclient import TestClient
 
 from furet.errors import BadRequest, Busy, DownloadFailed, FuretError, NotFound
 from furet.files import store
 from furet.serve import names
+from furet.serve.app import ServerSettings, create_app
 from furet.serve.models import MOST_HEADERS, MOST_PULLS, Models
 from furet.serve.pulling import PullProgress
 
@@ -76,10 +78,31 @@ def test_what_the_operator_names(cache: Path, tmp_path: Path, monkeypatch: pytes
     models = Models(keep=["own.gguf", "pypi:small"], threads=1)
     for name in ("own", "own.gguf", "own:latest"):
         assert names.find(name, models._given).path == "own.gguf"
-    assert names.find("pypi:small", models._given).path == names.find("pypi:small==1.0", {}).path == str(cache)
+    assert names.find("pypi:small", models._given) == names.find("pypi:small==1.0", {})
     assert [listed.name for listed in models.installed()] == ["pypi:small==1.0", "own"]
     with pytest.raises(NotFound):
         Models(keep=[str(own.with_name("other.gguf"))])
+
+
+@pytest.mark.parametrize("ref", ["pypi:small", "{cache}"])
+def test_a_name_that_is_answered_is_known_everywhere(cache: Path, ref: str) -> None:
+    """Whatever the store calls the model that the operator has named."""
+    ref = ref.replace("{cache}", str(cache))
+    models = Models(keep=[ref], threads=1)
+    with TestClient(create_app(models, ServerSettings()), "http://localhost:8080") as called:
+        for name in (ref, "pypi:small==1.0", f"{ref}:latest"):
+            said = {"model": name, "messages": [{"role": "user", "content": "a"}], "stream": False}
+            few = {"num_predict": 1, "num_ctx": 64}
+            assert called.post("/api/chat", json={**said, "options": few}).status_code == 200
+            more = called.post("/api/chat", json={**said, "options": {**few, "num_ctx": 100_000}})
+            assert more.status_code == 400 and "num_ctx" in more.json()["error"]
+            assert called.post("/api/chat", json={**said, "options": few, "keep_alive": "5m"}).status_code == 200
+            assert called.post("/api/show", json={"model": name}).status_code == 200
+            assert called.get(f"/v1/models/{name}").json()["id"] == name
+            shown = called.get(f"/v1/models/{name}", headers={"anthropic-version": "1"}).json()
+            assert [shown["id"]] == [each["name"] for each in called.get("/api/tags").json()["models"]]
+        assert called.get("/v1/models/small2").status_code == called.get("/v1/models/pypi:x").status_code == 404
+        called.portal.call(models.close)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

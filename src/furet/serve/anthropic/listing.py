@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from furet.errors import BadRequest, NotFound
+from furet.errors import BadRequest
 
 if TYPE_CHECKING:
     from furet.serve.names import Listed
@@ -48,14 +48,6 @@ def models_page(found: Sequence[Listed], query: Mapping[str, str]) -> dict[str, 
         "first_id": page[0].name if page else None,
         "last_id": page[-1].name if page else None,
     }
-
-
-def find_model(found: Sequence[Listed], name: str) -> dict[str, Any]:
-    """One model, for /v1/models/{name}; NotFound when it is not on this machine."""
-    for each in found:
-        if name in (each.ref, each.alias):
-            return model_info(each)
-    raise NotFound(f"{name!r:.80} is not on this machine", "`furet ls` lists what is here")
 
 
 def model_info(listed: Listed) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from fastapi.responses import JSONResponse, Response
 from furet.errors import BadRequest, NotFound
 from furet.serve.jobs import AnswerChat, Continue, Embed, Job
 from furet.serve.ollama import bodies, keep, options, replies, turns
-from furet.serve.ollama.finding import find
 from furet.serve.sse import stream, whole
 
 if TYPE_CHECKING:
@@ -124,7 +122,7 @@ async def _lines(
             async for line in lines:
                 yield line
     finally:
-        with suppress(NotFound):  # by a name that only the operator knows: it stays as long as the server says
+        with suppress(NotFound):  # it has been deleted meanwhile
             await _stay(models, departures, body)
 
 
@@ -160,7 +158,7 @@ async def _loaded(models: Models, body: Asking, clock: replies.Clock) -> replies
         keep.seconds(body.keep_alive)
     await models.load(body.model)
     if wanted is not None:
-        name = (await asyncio.to_thread(find, models.installed, body.model)).name
+        name = (await models.find(body.model)).name
         has = max((each.context for each in models.loaded() if each.name == name), default=wanted)
         if wanted > has:
             hint = f"start the server with --context {wanted}"
@@ -171,7 +169,7 @@ async def _loaded(models: Models, body: Asking, clock: replies.Clock) -> replies
 async def _stay(models: Models, departures: Departures, body: Asking) -> None:
     """See to it that the model leaves memory when the request says so."""
     if body.keep_alive is not None:
-        name = (await asyncio.to_thread(find, models.installed, body.model)).name
+        name = (await models.find(body.model)).name
         await departures.set(name, keep.seconds(body.keep_alive))
 
 

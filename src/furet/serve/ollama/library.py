@@ -16,7 +16,6 @@ from fastapi.responses import JSONResponse, Response
 import furet
 from furet.serve.errors import refusal, respond
 from furet.serve.ollama import bodies, details, replies
-from furet.serve.ollama.finding import find
 from furet.serve.sse import stream, whole
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def router(models: Models, departures: Departures) -> APIRouter:
         """A model at length, from its file; it is not loaded."""
         why = "a model is shown as its file is"
         bodies.refuse(body, system=why, template=why, options=why)
-        listed = await asyncio.to_thread(find, models.installed, bodies.named(body))
+        listed = await models.find(bodies.named(body))
         card = await asyncio.to_thread(details.read_card, Path(listed.path), verbose=bool(body.verbose))
         return JSONResponse(_shown(listed, card))
 

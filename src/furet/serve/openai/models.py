@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 
-from furet.errors import NotFound
 from furet.serve.anthropic import listing
 
 if TYPE_CHECKING:
@@ -27,13 +26,11 @@ def router(models: Models) -> APIRouter:
 
     @routes.get("/v1/models/{name:path}")
     async def one(name: str, request: Request) -> dict[str, Any]:
-        """One model, by either of its names."""
+        """One model, by any of its names."""
+        found = await models.find(name)
         if listing.wanted(request.headers):
-            return listing.find_model(models.installed(), name)
-        for each in models.installed():
-            if name in (each.alias, each.ref):
-                return {**_shown(each), "id": name}
-        raise NotFound(f"{name:.200}: no such model", "GET /v1/models lists those on this machine")
+            return listing.model_info(found)
+        return {**_shown(found), "id": name}
 
     return routes
 
