@@ -56,6 +56,7 @@ class Guard:
         self._settings = settings
         self._seen = seen
         self._bodies = Room(MAX_BODIES)
+        self._checking = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -138,7 +139,8 @@ class Guard:
         if body is None:
             return None
         if len(body) > LARGE:
-            await asyncio.to_thread(check_json, body)  # others are answered meanwhile
+            async with self._checking:  # one at a time, as that takes its size twice more
+                await asyncio.to_thread(check_json, body)  # others are answered meanwhile
         else:
             check_json(body)
         rest = [{"type": "http.request", "body": body, "more_body": False}]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from furet.errors import BadRequest
 
 MAX_BODY = 32 << 20  # bytes
-MAX_BODIES = 256 << 20  # bytes of the bodies of all requests that are being read or answered
+MAX_BODIES = 64 << 20  # bytes of the bodies of all requests that are being read or answered
+MAX_KEPT = 16 << 20  # bytes of the responses that later requests may refer to
 MAX_HEADERS = 32 << 10  # bytes, names and values
 MAX_HEADER_COUNT = 100
 MAX_TARGET = 8 << 10  # bytes of path and query
@@ -20,6 +21,11 @@ MAX_CHOICES = 16  # answers of one request
 MAX_NAME = 200  # characters of a model's name
 MAX_TEXT = 16 << 20  # characters of one text
 MAX_TOKENS = 1 << 20  # of one list of token ids
+
+OWN = 100_000_000 + 3 * MAX_BODIES + MAX_KEPT
+"""Bytes of the server's own process, which its models do not get: 89 MB at their peak with the page, and a few for many
+callers; a body as it came, as the texts in it, and once more while it is checked or handed on; what is kept.
+"""
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._\-\[\]:]+")
 _HOST = re.compile(r"[a-z0-9._-]+(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?")

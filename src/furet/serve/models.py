@@ -16,11 +16,11 @@ from furet.files import store
 from furet.ops.cached import CacheType
 from furet.serve import names, pulling
 from furet.serve.jobs import QUICK, Job, Reply, Result
+from furet.serve.limits import OWN
 from furet.serve.names import Listed
 from furet.serve.pulling import PullProgress
 from furet.serve.tenants import Tenant, Tenants
 
-OWN = 100_000_000  # bytes of the server's own process: 89 MB at their peak with the page, and a few for many callers
 MOST_PULLS = 4
 MOST_HEADERS = 2  # that are read from the hub at once
 MOST_NAMES = 1000  # that are remembered

@@ -15,7 +15,8 @@ import furet
 from furet.cli.main import main
 from furet.errors import BadRequest, Busy, DoesNotFit, FuretError
 from furet.serve.jobs import Describe
-from furet.serve.models import OWN, Models
+from furet.serve.limits import OWN
+from furet.serve.models import Models
 
 SETTINGS: dict[str, Any] = {"threads": 1, "sequences": 2}
 

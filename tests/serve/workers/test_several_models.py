@@ -17,7 +17,8 @@ from furet.engine.memory import readable
 from furet.errors import Busy, DoesNotFit, FuretError, ModelFileError, WorkerDied
 from furet.serve import process, tenants
 from furet.serve.jobs import Describe, Detokenize, Tokenize
-from furet.serve.models import OWN, Models
+from furet.serve.limits import OWN
+from furet.serve.models import Models
 
 LONG = greedy("x", 250)  # about a second of a tiny model
 SHORT = greedy("x", 2)
