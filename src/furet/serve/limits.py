@@ -14,6 +14,7 @@ MAX_HEADERS = 32 << 10  # bytes, names and values
 MAX_HEADER_COUNT = 100
 MAX_TARGET = 8 << 10  # bytes of path and query
 MAX_DEPTH = 64  # of JSON
+HEAD_SECONDS = 30.0  # in which a connection must have brought the head of a request
 BODY_SECONDS = 60.0  # in which a body must have come
 MAX_MESSAGES = 4096
 MAX_TOOLS = 128

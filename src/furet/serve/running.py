@@ -13,10 +13,11 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from furet.errors import BadRequest, FuretError
 from furet.serve.app import create_app
-from furet.serve.limits import MAX_HEADERS, ServerSettings
+from furet.serve.limits import HEAD_SECONDS, MAX_HEADERS, ServerSettings
 from furet.serve.models import Models
 
 if TYPE_CHECKING:
@@ -125,6 +126,47 @@ async def _unless(told: asyncio.Event, starting: Coroutine[None, None, None]) ->
     return True
 
 
+class Protocol(H11Protocol):
+    """A connection, which is closed when no whole head of a request comes: silent ones would lock everybody out.
+
+    uvicorn bounds only the time after an answer, and that for a single byte no more.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """It waits for its first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It waits for nothing."""
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def handle_events(self) -> None:
+        """A head may be there now."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """It waits for its next request, unless that is there already."""
+        answered = self.cycle
+        super().on_response_complete()
+        if self.cycle is answered:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._stop_waiting()
+        self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+
+
 class _Server(uvicorn.Server):
     """Without signal handlers of its own."""
 
@@ -138,7 +180,7 @@ def _server(app: ASGIApp) -> _Server:
         uvicorn.Config(
             app,
             lifespan="on",
-            http="h11",  # which bounds what a head may hold; httptools, taken where it is installed, does not
+            http=Protocol,  # h11 bounds what a head may hold; httptools, taken where it is installed, does not
             ws="none",
             log_config=None,
             access_log=False,
