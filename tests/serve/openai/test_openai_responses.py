@@ -38,6 +38,12 @@ def test_one_that_is_cut_says_so(client: openai.OpenAI) -> None:
     answer = client.responses.create(model="fake", input="one two three", max_output_tokens=2)
     assert answer.status == "incomplete" and answer.incomplete_details is not None
     assert answer.incomplete_details.reason == "max_output_tokens" and answer.output_text == "one two"
+    assert answer.output[0].status == "incomplete"  # type: ignore[union-attr]
+    with client.responses.stream(model="fake", input="one two three", max_output_tokens=2) as stream:
+        (done,) = [each for each in stream if each.type == "response.output_item.done"]
+    assert done.item.status == "incomplete"  # type: ignore[union-attr]
+    again: Any = [*answer.output, {"role": "user", "content": "on"}]
+    assert client.responses.create(model="fake", input=again).output[0].status == "completed"  # type: ignore[union-attr]
 
 
 def test_the_events_tell_what_the_response_is(client: openai.OpenAI) -> None:

@@ -38,7 +38,8 @@ class Writer:
             item["arguments"] += event.text
             return [self._at(item, "response.function_call_arguments.delta", delta=event.text)]
         said = [] if self.response["output"] else self._begin_message()
-        return said + self._close() + [self._end(event)]
+        status = "incomplete" if event.reason == "length" else "completed"
+        return [*said, *self._close(status), self._end(event, status)]
 
     def failed(self, failure: Failure) -> bytes:
         """The event that ends a response that failed."""
@@ -89,12 +90,12 @@ class Writer:
         place = len(self.response["output"]) - 1
         return [self._say("response.output_item.added", output_index=place, item=dict(item))]
 
-    def _close(self) -> list[dict[str, Any]]:
+    def _close(self, status: str = "completed") -> list[dict[str, Any]]:
         """The end of the item that is being written, if there is one."""
         if (item := self._open) is None:
             return []
         self._open = None
-        item["status"] = "completed"
+        item["status"] = status
         if item["type"] == "function_call":
             done = {"arguments": item["arguments"], "name": item["name"]}
             said = [self._at(item, "response.function_call_arguments.done", **done)]
@@ -108,10 +109,10 @@ class Writer:
         place = self.response["output"].index(item)
         return [*said, self._say("response.output_item.done", output_index=place, item=item)]
 
-    def _end(self, ended: Ended) -> dict[str, Any]:
-        whole = ended.reason != "length"
+    def _end(self, ended: Ended, status: str) -> dict[str, Any]:
+        whole = status == "completed"
         self.response |= {
-            "status": "completed" if whole else "incomplete",
+            "status": status,
             "incomplete_details": None if whole else {"reason": "max_output_tokens"},
             "completed_at": int(time()) if whole else None,
             "usage": {
@@ -122,7 +123,7 @@ class Writer:
                 "total_tokens": ended.prompt_tokens + ended.answer_tokens,
             },
         }
-        return self._say(f"response.{self.response['status']}")
+        return self._say(f"response.{status}")
 
     def _at(self, item: dict[str, Any], kind: str, **data: Any) -> dict[str, Any]:
         """An event about an item."""
