@@ -64,6 +64,7 @@ class FakeModels:
         self.running = 0
         self.closed = 0
         self.deleted: list[str] = []
+        self.stays: dict[str, float] = {}
         self._loaded: dict[str, Loaded] = {}
         self._words: list[str] = []
 
@@ -126,6 +127,12 @@ class FakeModels:
     async def unload(self, model: str) -> None:
         """Out of memory."""
         self._loaded.pop(model, None)
+
+    async def let_stay(self, model: str, seconds: float) -> None:
+        """In memory for so long without a request."""
+        self.stays[model] = seconds
+        if not seconds:
+            await self.unload(model)
 
     async def pin(self, model: str, on: bool) -> None:
         """Keep it in memory, or not."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
+from time import time
 from typing import Any
 
 from furet.engine.memory import Budget, budget, readable
@@ -37,6 +38,7 @@ class Loaded:
     last_used   when a request of it began or ended last
     running     requests that are being answered
     waiting     requests that wait for others to end, or for the model to be loaded
+    expires     when it leaves unless it is used again; None: when others need the room
     """
 
     name: str
@@ -48,6 +50,7 @@ class Loaded:
     running: int
     waiting: int
     pinned: bool
+    expires: float | None = None
 
 
 class Models:
@@ -57,7 +60,7 @@ class Models:
     threads, context, sequences, kv     of each, as for `furet.load`
     keep        models that `start` loads and pins; these may also be paths
     draft       a smaller model that guesses what the one to keep will say; there is one then
-    keep_alive  seconds without a request after which a model is unloaded; None: never
+    keep_alive  seconds without a request after which a model is unloaded, unless `let_stay` says otherwise; None: never
     offline     True: download nothing
     budget      what that leaves for models
     raises      NotFound, BadRequest
@@ -145,6 +148,17 @@ class Models:
             self._tenants.retire(tenant)
             await tenant.left.wait()
 
+    async def let_stay(self, model: str, seconds: float) -> None:
+        """Have a model that is in memory leave it after so long without a request, unless it is pinned.
+
+        With 0 it leaves at once, and this returns when it has; or, while it answers, when it has done so.
+        """
+        found = await self.find(model)
+        if tenant := self._tenants.here.get(found.path):
+            self._tenants.let_stay(tenant, seconds)
+            if tenant in self._tenants.gone:
+                await tenant.left.wait()
+
     async def pin(self, model: str, on: bool) -> None:
         """Load a model and keep it in memory; or let it go when others need the room."""
         found = await self.find(model)
@@ -221,6 +235,7 @@ def require_one(models: Sequence[str], draft: str | None) -> None:
 def _loaded(tenant: Tenant) -> Loaded:
     worker = tenant.worker
     running = worker.running if worker is not None else 0
+    idle = None if tenant.pinned else tenant.keep_alive
     return Loaded(
         name=tenant.model.name,
         pid=worker.pid if worker is not None else 0,
@@ -231,4 +246,5 @@ def _loaded(tenant: Tenant) -> Loaded:
         running=running,
         waiting=max(0, tenant.users - running),
         pinned=tenant.pinned,
+        expires=None if idle is None else idle + (time() if tenant.users else tenant.used),
     )

@@ -31,6 +31,7 @@ MOST_LOADS = 32  # models that may wait for room
 class Tenant:
     """A model in memory, or on its way there or out of it.
 
+    keep_alive  seconds without a request after which it is retired; None: never
     worker      its process, once that is started
     bytes       of memory that are reserved for it
     context     tokens of prompt and answer together
@@ -41,8 +42,9 @@ class Tenant:
     left        set when its memory is free again
     """
 
-    def __init__(self, model: Listed) -> None:
+    def __init__(self, model: Listed, keep_alive: float | None) -> None:
         self.model = model
+        self.keep_alive = keep_alive
         self.worker: Worker | None = None
         self.bytes = 0
         self.context = 0
@@ -66,7 +68,7 @@ class Tenants:
 
     budget      bytes for all
     settings    how each is loaded
-    keep_alive  seconds without a request after which one is retired; None: never
+    keep_alive  of each, until `let_stay` says otherwise
     drafts      by the path of a model that of a smaller one, which guesses what it will say
     here        those that take requests, by path
     gone        those that take none any more, but memory
@@ -129,14 +131,24 @@ class Tenants:
             if not tenant.users:
                 self.released(tenant)
 
+    def let_stay(self, tenant: Tenant, seconds: float) -> None:
+        """Let one that is not pinned stay for so long without a request; 0: not at all."""
+        if tenant.pinned:
+            return
+        tenant.keep_alive = seconds
+        if not seconds and not tenant.users:
+            self.retire(tenant)
+        elif not tenant.users:
+            self.released(tenant)
+
     def released(self, tenant: Tenant) -> None:
         """Nobody uses it, or pins it: it may make room, go, expire, or need not be loaded any more."""
         if tenant in self.gone or not tenant.loading.done():
             self.retire(tenant)
-        elif tenant is self.here.get(tenant.model.path) and self.keep_alive is not None and not tenant.pinned:
+        elif tenant is self.here.get(tenant.model.path) and tenant.keep_alive is not None and not tenant.pinned:
             tenant.stay()
             later = asyncio.get_running_loop().call_later
-            tenant.expiry = later(self.keep_alive, self._expire, tenant)
+            tenant.expiry = later(tenant.keep_alive, self._expire, tenant)
         self._look()
 
     def retire(self, tenant: Tenant) -> None:
@@ -181,7 +193,7 @@ class Tenants:
         return min(found, key=lambda each: each.worker is None or each.worker.failed is not None, default=None)
 
     def _enter(self, model: Listed) -> Tenant:
-        tenant = self.here[model.path] = Tenant(model)
+        tenant = self.here[model.path] = Tenant(model, self.keep_alive)
         tenant.pinned = model.path in self.kept
         tenant.loading = asyncio.create_task(self._load(tenant))
         tenant.loading.add_done_callback(lambda task: task.cancelled() or task.exception())  # perhaps nobody waits

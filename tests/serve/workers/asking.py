@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 from furet.chat.events import Ended, Text
 from furet.serve.jobs import Continue, Reply
+from furet.serve.models import Models
 
 CONTEXT = 512
 SLOTS = 16
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
+Serving = Callable[..., AbstractAsyncContextManager[Models]]
 
 PROMPTS = [
     "The capital of France is",
@@ -33,6 +36,13 @@ def greedy(prompt: str, tokens: int = 24, **options: Any) -> Continue:
 
 
 ENDLESS = greedy(PROMPTS[1], 400)
+LONG = greedy("x", 250)  # about a second of a tiny model
+SHORT = greedy("x", 2)
+
+
+def here(models: Models) -> list[str]:
+    """The names of the models in memory."""
+    return [loaded.name for loaded in models.loaded()]
 
 
 async def told(replies: AsyncGenerator[Reply, None]) -> tuple[str, Ended]:

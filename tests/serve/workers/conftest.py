@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
-from asking import CONTEXT, SLOTS, Run
+from asking import CONTEXT, SLOTS, Run, Serving, lives
 
+from furet import plan
 from furet.chat.model import Model, load
 from furet.files import store
+from furet.serve.limits import OWN
+from furet.serve.models import Models
 from furet.serve.supervise import Worker
 from furet.serve.wire import Load
 
@@ -54,3 +59,22 @@ def tinies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Four models of almost no bytes."""
     folder = tmp_path_factory.mktemp("tinies")
     return [tiny.write(folder / f"tiny{i}.gguf", tiny.model(tokenizer=True, seed=i)) for i in range(4)]
+
+
+@pytest.fixture
+def serving(tinies: list[Path]) -> Serving:
+    """Models of which `room` fit; the tiny ones go by the names tiny0 to tiny3."""
+    each = plan(tinies[0], threads=1).total
+
+    @asynccontextmanager
+    async def serve(room: float = 2.5, **options: Any) -> AsyncIterator[Models]:
+        files = [str(path) for path in tinies]
+        models = Models(memory=OWN + int(each * room), **{"threads": 1, "sequences": 1, "keep": files, **options})
+        try:
+            yield models
+        finally:
+            pids = [loaded.pid for loaded in models.loaded()]
+            await models.close()
+            assert not any(map(lives, filter(None, pids))) and not models.loaded()
+
+    return serve

@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import ENDLESS, Run, greedy, lives, told, until
+from asking import ENDLESS, LONG, SHORT, Run, Serving, greedy, here, lives, told, until
 
 from furet import plan
 from furet.engine.memory import readable
 from furet.errors import Busy, DoesNotFit, FuretError, ModelFileError, WorkerDied
 from furet.serve import process, tenants
 from furet.serve.jobs import Describe, Detokenize, Tokenize
-from furet.serve.limits import OWN
-from furet.serve.models import Models
-
-LONG = greedy("x", 250)  # about a second of a tiny model
-SHORT = greedy("x", 2)
-
-Serving = Callable[..., AbstractAsyncContextManager[Models]]
-
-
-@pytest.fixture
-def serving(tinies: list[Path]) -> Serving:
-    """Models of which `room` fit; the tiny ones go by the names tiny0 to tiny3."""
-    each = plan(tinies[0], threads=1).total
-
-    @asynccontextmanager
-    async def serve(room: float = 2.5, **options: Any) -> AsyncIterator[Models]:
-        files = [str(path) for path in tinies]
-        models = Models(memory=OWN + int(each * room), **{"threads": 1, "sequences": 1, "keep": files, **options})
-        try:
-            yield models
-        finally:
-            pids = [loaded.pid for loaded in models.loaded()]
-            await models.close()
-            assert not any(map(lives, filter(None, pids))) and not models.loaded()
-
-    return serve
-
-
-def here(models: Models) -> list[str]:
-    return [loaded.name for loaded in models.loaded()]
 
 
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -196,33 +164,6 @@ def test_who_no_longer_waits_leaves_nothing_behind(run: Run, serving: Serving, m
             await first.aclose()
             await told(models.run("tiny2", SHORT))
             assert here(models) == ["tiny2"] and names == ["tiny0", "tiny2"]
-
-    run(use())
-
-
-def test_an_idle_model_is_unloaded_after_a_while_but_no_pinned_one(run: Run, serving: Serving) -> None:
-    async def use() -> None:
-        async with serving(keep_alive=0.2) as models:
-            await told(models.run("tiny0", SHORT))
-            await models.pin("tiny1", True)
-            await until(lambda: here(models) == ["tiny1"])
-            await models.pin("tiny1", False)
-            await until(lambda: not models.loaded())
-
-    run(use())
-
-
-def test_a_model_that_has_gone_does_not_expire(run: Run, serving: Serving) -> None:
-    """Its room would be taken for ever."""
-
-    async def use() -> None:
-        async with serving(room=1.5, keep_alive=0.5) as models:
-            await told(models.run("tiny0", SHORT))
-            await models.unload("tiny0")
-            assert not models.loaded()
-            await asyncio.sleep(0.6)
-            assert not models.loaded()
-            await told(models.run("tiny1", SHORT))
 
     run(use())
 

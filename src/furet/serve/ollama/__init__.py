@@ -25,8 +25,7 @@ def router(models: Models) -> APIRouter:
     from furet.serve.ollama import answering, library
     from furet.serve.ollama.keep import Departures
 
-    departures = Departures(models)
     found = APIRouter()
-    found.include_router(answering.router(models, departures))
-    found.include_router(library.router(models, departures))
+    found.include_router(answering.router(models, Departures(models)))
+    found.include_router(library.router(models))
     return found

@@ -16,12 +16,12 @@ from fastapi.responses import JSONResponse, Response
 import furet
 from furet.serve.errors import refusal, respond
 from furet.serve.ollama import bodies, details, replies
+from furet.serve.ollama.keep import leaves
 from furet.serve.sse import stream, whole
 
 if TYPE_CHECKING:
     from furet.serve.models import Loaded, Models
     from furet.serve.names import Listed
-    from furet.serve.ollama.keep import Departures
 
 REFUSED = {
     "/create": "models are made with `furet quantize` and `furet convert`, not over HTTP",
@@ -30,7 +30,7 @@ REFUSED = {
 }
 
 
-def router(models: Models, departures: Departures) -> APIRouter:
+def router(models: Models) -> APIRouter:
     """/api/tags, ps, show, pull, delete, version, and clear refusals of what furet does not do."""
     routes = APIRouter(tags=["ollama"])
 
@@ -59,7 +59,7 @@ def router(models: Models, departures: Departures) -> APIRouter:
         listed = {each.name: each for each in await asyncio.to_thread(models.installed)}
         found = [(each, listed.get(each.name)) for each in models.loaded()]
         facts = await asyncio.to_thread(lambda: [_facts(listed) for _, listed in found])
-        shown = [_running(*pair, of, departures) for pair, of in zip(found, facts, strict=True)]
+        shown = [_running(*pair, of) for pair, of in zip(found, facts, strict=True)]
         return JSONResponse({"models": shown})
 
     @routes.post("/api/show")
@@ -103,7 +103,7 @@ def _listed(listed: Listed, facts: details.Details) -> dict[str, Any]:
     }
 
 
-def _running(loaded: Loaded, listed: Listed | None, facts: details.Details, departures: Departures) -> dict[str, Any]:
+def _running(loaded: Loaded, listed: Listed | None, facts: details.Details) -> dict[str, Any]:
     return {
         "name": loaded.name,
         "model": loaded.name,
@@ -112,7 +112,7 @@ def _running(loaded: Loaded, listed: Listed | None, facts: details.Details, depa
         "digest": _digest(listed) if listed else "",
         "details": facts.shown(),
         "context_length": loaded.context,
-        "expires_at": departures.at(loaded.name).isoformat(),
+        "expires_at": leaves(loaded).isoformat(),
     }
 
 
