@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from hashlib import sha256
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -111,7 +111,7 @@ def split_host(host: str) -> tuple[str, str]:
 def is_loopback(name: str) -> bool:
     """Whether a name means this machine wherever it is looked up."""
     try:
-        return name == "localhost" or ip_address(name).is_loopback
+        return name == "localhost" or _address(name).is_loopback
     except ValueError:
         return False
 
@@ -119,9 +119,15 @@ def is_loopback(name: str) -> bool:
 def _same_address(name: str, address: str) -> bool:
     """Whether a name is, in digits, the address at which the request arrived: no name of somebody else's is."""
     try:
-        return ip_address(name) == ip_address(address)
+        return _address(name) == _address(address)
     except ValueError:
         return False
+
+
+def _address(digits: str) -> IPv4Address | IPv6Address:
+    """One of IPv4 is itself also where a socket of IPv6 took it, as ::ffff:192.0.2.1. ValueError for what is none."""
+    found = ip_address(digits)
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def _same_origin(origin: str, host: str) -> bool:

@@ -8,7 +8,6 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import ip_address
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from furet.errors import BadRequest, FuretError
+from furet.serve.admission import is_loopback
 from furet.serve.app import create_app
 from furet.serve.limits import HEAD_SECONDS, MAX_HEADERS, ServerSettings
 from furet.serve.models import Models
@@ -61,14 +61,6 @@ def require_guarded(host: str, token: str | None, insecure: bool) -> None:
             f"host: {host!r:.80} can be reached by others, and no token is set",
             "set one with FURET_TOKEN or --token; --insecure serves everybody who gets there",
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def serve(

@@ -7,6 +7,9 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
+from furet.serve.admission import check_host
+from furet.serve.limits import ServerSettings
+
 SETTINGS = {"allowed_hosts": ("models.example.org",), "allowed_origins": ("https://chat.example.org",)}
 
 # method, Host, Origin, Sec-Fetch-Site, whether it opens a page, status
@@ -119,3 +122,22 @@ def test_who_gets_in(
     assert response.status_code == wanted, response.text
     allowed = response.headers.get("access-control-allow-origin")
     assert allowed == ("https://chat.example.org" if origin == "https://chat.example.org" else None)
+
+
+@pytest.mark.parametrize(
+    ("host", "arrived", "admitted"),
+    [
+        ("192.168.1.5:8080", "::ffff:192.168.1.5", True),
+        ("[::ffff:192.168.1.5]:8080", "192.168.1.5", True),
+        ("192.168.1.6:8080", "::ffff:192.168.1.5", False),
+        ("[::ffff:192.168.1.6]:8080", "::ffff:192.168.1.5", False),
+        ("127.0.0.1:8080", "::ffff:192.168.1.5", True),
+        ("[::ffff:127.0.0.1]:8080", "::1", True),
+        ("[2001:db8::1]:8080", "2001:db8::1", True),
+        ("[2001:db8::2]:8080", "2001:db8::1", False),
+    ],
+)
+def test_an_address_is_the_servers_own_however_it_is_written(host: str, arrived: str, admitted: bool) -> None:
+    """With --host :: one socket takes both kinds."""
+    refused = check_host({"server": (arrived, 8080)}, {"host": host}, ServerSettings(host="::"))
+    assert (refused is None) == admitted
