@@ -20,6 +20,7 @@ from furet.errors import BadRequest, Busy
 from furet.serve.limits import MAX_DEPTH
 
 MAX_VALUES = 1 << 18  # in one body, counted by commas
+_PIECE = 1 << 20  # bytes that are looked at together
 _LARGEST = 1 << 64
 
 
@@ -89,7 +90,7 @@ async def read_body(receive: Receive, most: int, seconds: float, take: Callable[
 
 def check_json(body: bytes) -> None:
     """Raise BadRequest, naming the place, unless the body is JSON within the bounds."""
-    if body.count(b",") > MAX_VALUES:
+    if body.count(b",") > MAX_VALUES and _commas(body) > MAX_VALUES:
         raise BadRequest(f"the body: wanted at most {MAX_VALUES} values")
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refused, object_pairs_hook=_unique)
@@ -100,6 +101,20 @@ def check_json(body: bytes) -> None:
     except ValueError as error:  # also integers of thousands of digits
         raise BadRequest(f"the body is not JSON: {error!s:.200}") from None
     _check(value)
+
+
+def _commas(body: bytes) -> int:
+    """Commas outside of texts, before anybody knows whether this is JSON; in one pass, whatever it is."""
+    import numpy as np
+
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    count, inside = 0, False
+    for start in range(0, len(plain), _PIECE):
+        piece = np.frombuffer(plain, np.uint8, min(_PIECE, len(plain) - start), start)
+        texts = np.logical_xor.accumulate(piece == ord('"')) ^ inside
+        count += int(np.count_nonzero((piece == ord(",")) & ~texts))
+        inside = bool(texts[-1])
+    return count
 
 
 def _refused(name: str) -> Any:
