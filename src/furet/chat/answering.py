@@ -109,10 +109,14 @@ def count(
     messages: Sequence[Mapping[str, Any]],
     *,
     tools: Sequence[Mapping[str, Any]] = (),
+    resume: bool = False,
     preset: str | None = None,
 ) -> int:
-    """Tokens of the prompt for the next message of a conversation; nothing is computed. Raises as `answer`."""
-    return len(_Talk.of(model, messages, Offer(read_tools(tools)), preset, None).encode())
+    """Tokens of the prompt for the next message of a conversation, or for the rest of its last one. Raises as `answer`.
+
+    Nothing is computed.
+    """
+    return len(_Talk.of(model, messages, Offer(read_tools(tools)), preset, None).encode(resume=resume))
 
 
 @dataclass(frozen=True)
@@ -183,10 +187,7 @@ def _request(talk: _Talk, offer: Offer, model: Model, options: Mapping[str, Any]
             hint = 'leave one of them out; tool_choice "none" does that with tools'
             raise BadRequest(f"{form}: an answer that may call tools cannot have a form as well", hint)
         merged["grammar"] = calls_grammar(offer, talk.family, model.tokenizer)
-    # A text that ends a turn may be a part of what has a form, as what must be a call has. Where a model may call, it
-    # mostly writes text, which nothing else may end.
-    stops = () if form is not None or offer.must else talk.format.stops
-    return Request(**merged, stop=(*given, *stops)), given
+    return Request(**merged, stop=(*given, *talk.format.stops)), given
 
 
 def _fitted(talk: _Talk, model: Model, request: Request, overflow: Overflow, *, resume: bool) -> Fitted:

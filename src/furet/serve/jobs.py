@@ -84,6 +84,7 @@ class CountTokens:
 
     messages: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]] = ()
+    resume: bool = False
     preset: str | None = None
 
 

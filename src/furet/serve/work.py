@@ -49,7 +49,8 @@ def replies(model: Model, job: Job, begun: Begun) -> Generator[Reply, None, None
         case CountTokens():
             from furet.chat.answering import count
 
-            yield Result({"tokens": count(model, job.messages, tools=job.tools, preset=job.preset)})
+            counted = count(model, job.messages, tools=job.tools, resume=job.resume, preset=job.preset)
+            yield Result({"tokens": counted})
         case Describe():
             from furet.serve.describe import describe
 

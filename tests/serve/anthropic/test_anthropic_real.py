@@ -55,6 +55,10 @@ def test_what_was_read_before_is_told(client: anthropic.Anthropic) -> None:
     for usage in (first, again):
         assert usage.input_tokens + (usage.cache_read_input_tokens or 0) == count
     assert again.input_tokens == 1
+    begun: Any = [*said, {"role": "assistant", "content": "Red, green"}]
+    usage = client.messages.create(messages=begun, **GREEDY).usage
+    count = client.messages.count_tokens(model="smollm2", messages=begun).input_tokens
+    assert usage.input_tokens + (usage.cache_read_input_tokens or 0) == count
 
 
 def test_a_tool_is_called_with_arguments_of_its_schema(client: anthropic.Anthropic) -> None:

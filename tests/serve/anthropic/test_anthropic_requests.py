@@ -8,6 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from serve.fake_models import FakeModels
 
+from furet.serve.jobs import CountTokens
+
 SAID = {"role": "user", "content": "one"}
 PLAIN = {"model": "fake", "max_tokens": 10, "messages": [SAID]}
 TOOL = {"name": "f", "input_schema": {"type": "object"}}
@@ -152,3 +154,12 @@ def test_counting_takes_what_a_prompt_is_made_of_and_no_more(http: TestClient) -
     prompt = {"model": "fake", "messages": [SAID]}
     assert http.post("/v1/messages/count_tokens", json=prompt).json() == {"input_tokens": 2}
     assert refused(http, {**prompt, "max_tokens": 5}, "/v1/messages/count_tokens").startswith("max_tokens")
+
+
+def test_what_is_counted_ends_where_the_answer_would_begin(http: TestClient, models: FakeModels) -> None:
+    begun = {"role": "assistant", "content": "a"}
+    for said, resume in (([SAID], False), ([SAID, begun], True), ([SAID, {**begun, "content": [USE]}], False)):
+        body = {"model": "fake", "messages": said}
+        assert http.post("/v1/messages/count_tokens", json=body).status_code == 200
+        job = models.jobs[-1][1]
+        assert isinstance(job, CountTokens) and job.resume == resume

@@ -26,7 +26,7 @@ JOBS = [
     Embed(["a", [1, 2]], True),
     Tokenize("a", False, False, True),
     Detokenize([1], True),
-    CountTokens([{"role": "user", "content": "x"}], [{"name": "f"}]),
+    CountTokens([{"role": "user", "content": "x"}], [{"name": "f"}], True, "chatml"),
     Describe(),
 ]
 REPLIES = [

@@ -39,7 +39,9 @@ def router(models: Models) -> APIRouter:
     async def count_tokens(body: bodies.Prompt, request: Request) -> Response:
         """How many tokens the prompt of a message has."""
         offer = turns.offered(body)
-        job = CountTokens(turns.conversation(body), offer.tools if offer.choice != "none" else ())
+        messages = turns.conversation(body)
+        tools = offer.tools if offer.choice != "none" else ()
+        job = CountTokens(messages, tools, resume=turns.unfinished(messages))
         value = await whole(request, models.result(body.model, job))
         return JSONResponse({"input_tokens": value["tokens"]})
 

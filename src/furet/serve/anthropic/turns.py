@@ -69,7 +69,12 @@ def resumes(turns: Sequence[Turn]) -> bool:
         raise BadRequest("messages: wanted one of the user, or of the assistant to go on with, at the end")
     if last.get("tool_calls"):
         raise BadRequest("messages: the last message calls tools, and there are no results", "add tool_result blocks")
-    return bool(last["role"] == "assistant")
+    return unfinished(turns)
+
+
+def unfinished(turns: Sequence[Turn]) -> bool:
+    """Whether the last message is one that an answer goes on with."""
+    return bool(turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls"))
 
 
 def request_options(body: Create) -> dict[str, Any]:
