@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from time import perf_counter
 from typing import Any
 
 import openai
@@ -11,7 +13,9 @@ from pydantic import BaseModel
 from serve.fake_models import FakeModels
 
 from furet.errors import Busy, ContextOverflow, DoesNotFit, WorkerDied
+from furet.sample.logprobs import TokenLogprob
 from furet.serve.jobs import AnswerChat, Continue
+from furet.serve.openai.completions import _Logprobs
 
 SAID: Any = [{"role": "user", "content": "one two three four"}]
 ASKED: Any = [{"role": "user", "content": "call the weather"}]
@@ -28,6 +32,25 @@ WEATHER: Any = {
 def job(models: FakeModels) -> Any:
     """The last that was asked for and makes an answer."""
     return next(each for _, each in reversed(models.jobs) if isinstance(each, AnswerChat | Continue))
+
+
+class Spelled:
+    """A `Spelling` that knows every token."""
+
+    async def learn(self, logprobs: Any) -> None:
+        pass
+
+    def text(self, token: int) -> str:
+        return "abc"
+
+
+def test_the_offsets_of_a_long_answer_hold_up_nobody() -> None:
+    logprobs = [TokenLogprob(5, -0.5)] * 20_000
+    began = perf_counter()
+    shown = asyncio.run(_Logprobs(Spelled()).of(logprobs, 7))  # type: ignore[arg-type]
+    assert perf_counter() - began < 0.5
+    assert shown["text_offset"] == [*range(7, 7 + 3 * 20_000, 3)]
+    assert asyncio.run(_Logprobs(Spelled()).of([], 7))["text_offset"] == []  # type: ignore[arg-type]
 
 
 def test_models_are_listed_by_the_names_that_they_answer_to(client: openai.OpenAI) -> None:

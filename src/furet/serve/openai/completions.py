@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from itertools import accumulate
 from time import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,12 +169,11 @@ class _Logprobs:
         """offset: characters of the answer before these tokens."""
         await self._spelling.learn(logprobs)
         tokens = [self._spelling.text(each.token) for each in logprobs]
-        offsets = [offset + len("".join(tokens[:place])) for place in range(len(tokens))]
         return {
             "tokens": tokens,
             "token_logprobs": [each.logprob for each in logprobs],
             "top_logprobs": [{self._spelling.text(token): value for token, value in each.top} for each in logprobs],
-            "text_offset": offsets,
+            "text_offset": list(accumulate(map(len, tokens), initial=offset))[:-1],
         }
 
 
