@@ -25,7 +25,6 @@ from furet.serve.jobs import (
     AnswerChat,
     Continue,
     CountTokens,
-    Describe,
     Detokenize,
     Embed,
     Job,
@@ -38,7 +37,6 @@ from furet.serve.names import LATEST, Listed
 from furet.serve.pulling import PullProgress
 
 NAMES = ("fake", "fake-embed")
-TEMPLATE = "{{ messages }}"
 
 
 def listed(ref: str, alias: str | None = None) -> Listed:
@@ -191,13 +189,8 @@ class FakeModels:
             if job.bytes:
                 value["bytes"] = [list(self.text([token]).encode()) for token in job.tokens]
             return value
-        if isinstance(job, CountTokens):
-            return {"tokens": self._count(job.messages)}
-        assert isinstance(job, Describe)
-        kind = "encoder" if model == "fake-embed" else "decoder"
-        facts = {"name": model, "kind": kind, "context": 2048, "trained_context": 2048, "vocab": 1000}
-        more = {"architecture": "llama", "parameters": 135_000_000, "quantisation": "Q4_1", "bytes": 98_000_000}
-        return {**facts, **more, "memory": {"weights": 98_000_000}, "template": TEMPLATE, "metadata": {}}
+        assert isinstance(job, CountTokens)
+        return {"tokens": self._count(job.messages)}
 
     def _count(self, messages: Any) -> int:
         return sum(len(self.ids(message.get("content") or "")) + 1 for message in messages)

@@ -89,20 +89,14 @@ class CountTokens:
 
 
 @dataclass(frozen=True)
-class Describe:
-    """What there is to know of the model: {"name", "kind", "context", "trained_context", "vocab", "architecture",
-    "parameters", "quantisation", "bytes", "memory": {row: bytes}, "template": str | None, "metadata": {...}}."""
-
-
-@dataclass(frozen=True)
 class Result:
     """What a job gave that makes no answer."""
 
     value: Any
 
 
-QUICK = (Tokenize, Detokenize, CountTokens, Describe)
+QUICK = (Tokenize, Detokenize, CountTokens)
 """Jobs that take no step of the model. They never wait for answers, some of which wait for them."""
 
-Job = AnswerChat | Continue | Embed | Tokenize | Detokenize | CountTokens | Describe
+Job = AnswerChat | Continue | Embed | Tokenize | Detokenize | CountTokens
 Reply = Event | Result

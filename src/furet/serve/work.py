@@ -18,7 +18,6 @@ from furet.serve.jobs import (
     AnswerChat,
     Continue,
     CountTokens,
-    Describe,
     Detokenize,
     Embed,
     Job,
@@ -51,10 +50,6 @@ def replies(model: Model, job: Job, begun: Begun) -> Generator[Reply, None, None
 
             counted = count(model, job.messages, tools=job.tools, resume=job.resume, preset=job.preset)
             yield Result({"tokens": counted})
-        case Describe():
-            from furet.serve.describe import describe
-
-            yield Result(describe(model))
 
 
 def _answered(model: Model, job: AnswerChat, begun: Begun) -> Iterator[Event]:

@@ -14,7 +14,7 @@ from furet import plan
 from furet.engine.memory import readable
 from furet.errors import Busy, DoesNotFit, FuretError, ModelFileError, WorkerDied
 from furet.serve import process, tenants
-from furet.serve.jobs import Describe, Detokenize, Tokenize
+from furet.serve.jobs import Detokenize, Tokenize
 
 
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -293,7 +293,7 @@ def test_the_plan_is_that_of_the_library(run: Run, serving: Serving, tinies: lis
 def test_a_result(run: Run, serving: Serving) -> None:
     async def use() -> None:
         async with serving() as models:
-            assert (await models.result("tiny0", Describe()))["name"] == "tiny"
+            assert (await models.result("tiny0", Tokenize("ab")))["tokens"]
             with pytest.raises(FuretError, match="no single result"):
                 await models.result("tiny0", partial(greedy, "x", 2)())
 

@@ -15,7 +15,7 @@ from furet.errors import BadRequest, FuretError
 from furet.files.store.disk import DiskFull
 from furet.sample.logprobs import TokenLogprob
 from furet.serve import process, wire
-from furet.serve.jobs import AnswerChat, Continue, CountTokens, Describe, Detokenize, Embed, Result, Tokenize
+from furet.serve.jobs import AnswerChat, Continue, CountTokens, Detokenize, Embed, Result, Tokenize
 from furet.serve.wire import Malformed
 
 JOBS = [
@@ -27,8 +27,8 @@ JOBS = [
     Tokenize("a", False, False, True),
     Detokenize([1], True),
     CountTokens([{"role": "user", "content": "x"}], [{"name": "f"}], True, "chatml"),
-    Describe(),
 ]
+SPELL = ["Detokenize", [1], False]
 REPLIES = [
     Began(3, 1, 2**63, ("a note",)),
     Text("é", (1, 2), (TokenLogprob(1, -0.5, ((1, -0.5), (2, -1.5))), TokenLogprob(2, -0.25))),
@@ -74,13 +74,13 @@ def test_an_error_from_elsewhere_arrives_as_its_base_and_an_unknown_one_as_the_r
 @pytest.mark.parametrize(
     "plain",
     [
-        None, 7, "Start", [], [[]], ["Start"], ["Start", 1], ["Start", "1", ["Describe"]],
-        ["Start", True, ["Describe"]], ["Start", 1, ["Describe"], 2], ["Start", 1, ["Describe", 1]],
+        None, 7, "Start", [], [[]], ["Start"], ["Start", 1], ["Start", "1", SPELL], ["Start", True, SPELL],
+        ["Start", 1, SPELL, 2], ["Start", 1, [*SPELL, 1]], ["Start", 1, SPELL[:2]],
         ["Start", 1, ["Load", "x"]], ["Start", 1, None],
         ["Start", 1, ["Continue", {"a": 1}, {}]], ["Start", 1, ["Continue", [1, "2"], {}]],
         ["Start", 1, ["Embed", "ab", True]],
         ["Start", 1, ["Detokenize", [1.5], False]], ["Start", 1, ["Tokenize", "a", 1, True, True]], ["More", 1, 1.0],
-        ["Ready", "decoder", 1, {}, []], ["Gave", 1, ["Describe"]], {"Start": 1}, ["__class__"], ["Load", 5],
+        ["Ready", "decoder", 1, {}, []], ["Gave", 1, SPELL], {"Start": 1}, ["__class__"], ["Load", 5],
     ],
 )  # fmt: skip
 def test_commands_of_another_shape_are_malformed(plain: Any) -> None:

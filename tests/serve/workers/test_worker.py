@@ -33,7 +33,7 @@ from furet.chat.events import Began, Ended, Text
 from furet.chat.model import Model
 from furet.errors import BadRequest, ContextOverflow, FuretError
 from furet.serve import wire
-from furet.serve.jobs import AnswerChat, Continue, CountTokens, Describe, Detokenize, Embed, Result, Tokenize
+from furet.serve.jobs import AnswerChat, Continue, CountTokens, Detokenize, Embed, Result, Tokenize
 from furet.serve.supervise import Worker
 from furet.serve.worker import BAD_MESSAGE, Jobs, Window
 
@@ -89,14 +89,6 @@ def test_tokens_and_texts(run: Run, worker: Worker, model: Model) -> None:
     assert run(value(worker.run(Tokenize(text, parse_special=False))))["tokens"] != found["tokens"]
     back = run(value(worker.run(Detokenize(found["tokens"], bytes=True))))
     assert back["text"] == text and b"".join(map(bytes, back["bytes"])) == text.encode()
-
-
-def test_a_description(run: Run, worker: Worker, model: Model) -> None:
-    found = run(value(worker.run(Describe())))
-    assert (found["kind"], found["context"], found["vocab"]) == ("decoder", CONTEXT, model.vocab)
-    assert (found["parameters"], found["quantisation"]) == (134_515_008, "Q4_1")
-    assert found["template"] == model.metadata["tokenizer.chat_template"]
-    assert sum(found["memory"].values()) > 90_000_000 and "tokenizer.ggml.tokens" not in found["metadata"]
 
 
 @pytest.mark.parametrize(
