@@ -2,7 +2,7 @@
 
     OpenAI      {"error": {"message", "type", "param", "code"}}
     Ollama      {"error": message}
-    Anthropic   {"type": "error", "error": {"type", "message"}, "request_id"}
+    Anthropic   {"type": "error", "error": {"type", "message"}}
 """
 
 from __future__ import annotations
