@@ -18,15 +18,18 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 
 constexpr int kStreams = 4;
 
-// Bytes of each of `kStreams` streams, read side by side with the line 1 KB ahead asked for: on the machines measured 10 to 15 %
-// faster than one stream, and as fast with vectors of 16 bytes as with 64.
-uint64_t read_streams(const uint64_t* data, int64_t bytes) {
+// How far ahead lines are asked for, by turns: 1 KB is best on Cascade Lake, 8 on Zen 5.
+constexpr int64_t kAhead[] = {1 << 10, 8 << 10};
+
+// Bytes of each of `kStreams` streams, read side by side with the line `ahead` bytes on asked for: on the machines measured up to
+// 15 % faster than one stream, and as fast with vectors of 16 bytes as with 64.
+uint64_t read_streams(const uint64_t* data, int64_t bytes, int64_t ahead) {
     const int64_t words = bytes / 8;
     uint64_t lane[kStreams][8] = {};
     for (int64_t i = 0; i < words; i += 8)
         for (int s = 0; s < kStreams; ++s) {
             const uint64_t* line = data + s * words + i;
-            __builtin_prefetch(line + 128);
+            __builtin_prefetch(line + ahead / 8);
             for (int j = 0; j < 8; ++j) lane[s][j] += line[j];
         }
     uint64_t sum = 0;
@@ -48,10 +51,12 @@ double measure_bandwidth(int threads, int64_t bytes, double seconds) {
     double best = 0;
     const double start = now();
     do {
-        const double before = now();
-        pool.run([&](int t) { sum += read_streams((const uint64_t*)part[(size_t)t]->data(), stream); });
-        const double rate = (double)(stream * kStreams * threads) / (now() - before);
-        if (sum != 0 && rate > best) best = rate;
+        for (const int64_t ahead : kAhead) {
+            const double before = now();
+            pool.run([&](int t) { sum += read_streams((const uint64_t*)part[(size_t)t]->data(), stream, ahead); });
+            const double rate = (double)(stream * kStreams * threads) / (now() - before);
+            if (sum != 0 && rate > best) best = rate;
+        }
     } while (now() - start < seconds);
     return best;
 }
