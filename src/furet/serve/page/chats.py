@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from furet.chat.store import ChatFields, Conversation, Member, Message
-from furet.engine.request import Request as Asked
 from furet.errors import BadRequest
 from furet.serve.page import bodies
 from furet.serve.page.views import chat_view, hit_view, message_view, page_of, preset_view
@@ -103,8 +102,6 @@ def _chats(router: APIRouter, store: Store, answers: Answers, board: Board, talk
     @router.patch("/chats/{chat}")
     async def change_chat(chat: str, body: bodies.ChangeChat) -> dict[str, Any]:
         given = body.model_dump(exclude_unset=True)
-        if "settings" in given:
-            Asked(**_known(given["settings"] or {}))  # BadRequest naming the field
         if "format" in given:
             given["preset"] = given.pop("format")
         for name in ("title", "settings", "pinned", "archived", "turns"):
@@ -205,7 +202,6 @@ def _presets(router: APIRouter, store: Store) -> None:
 
     @router.post("/presets", status_code=201)
     async def save(body: bodies.SavePreset) -> dict[str, Any]:
-        Asked(**_known(body.settings))
         saved = await off(
             lambda: store.save_preset(
                 body.name, system=body.system, settings=body.settings, format=body.format, preset=body.id
@@ -217,11 +213,3 @@ def _presets(router: APIRouter, store: Store) -> None:
     async def delete(preset: str) -> Response:
         await off(store.delete_preset, preset)
         return Response(status_code=204)
-
-
-def _known(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings, all of them fields of a request."""
-    for name in settings:
-        if name not in Asked.__dataclass_fields__:
-            raise BadRequest(f"settings.{name:.60}: unknown field")
-    return settings
