@@ -126,7 +126,7 @@ def test_what_is_said_while_one_pages_moves_a_chat_to_the_front_only(store: Stor
     assert store.chats(limit=1).chats[0].title == "0"
 
 
-@pytest.mark.parametrize("after", ["", "1", "a,b,c", "1,2,3,4", "0,nan,x", 5])
+@pytest.mark.parametrize("after", ["", "1", "a,b,c", "1,2,3,4", "0,nan,x", f"{1 << 63},0,0", f"0,0,{-1 << 63}", 5])
 def test_a_place_in_the_list_that_is_none(store: Store, after) -> None:
     with pytest.raises(BadRequest, match="after: "):
         store.chats(after=after)

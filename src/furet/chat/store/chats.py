@@ -247,9 +247,11 @@ def _place(after: str) -> list[float]:
     """A place in the list from its text, as `ChatPage.next` has it."""
     try:
         pinned, updated, key = after.split(",")
-        return [int(pinned), float(updated), min(int(key), (1 << 63) - 1)]
+        if max(abs(int(pinned)), abs(int(key))) < 1 << 63:  # SQLite has no larger ones
+            return [int(pinned), float(updated), int(key)]
     except (AttributeError, ValueError):
-        raise BadRequest(f"after: got {after!r:.60}, wanted `next` of a page") from None
+        pass
+    raise BadRequest(f"after: got {after!r:.60}, wanted `next` of a page")
 
 
 def _glob(text: str) -> str:
