@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Response
 
 from furet.errors import BadRequest, FuretError
+from furet.serve import names
 from furet.serve.page import bodies
 from furet.serve.page.views import memory_view, models_view
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from furet.serve.page.board import Board
 
 MAX_PULLS = 4
+MAX_FAILED = 16  # downloads that failed and of which nobody has taken note
 
 
 class Pulls:
@@ -32,7 +34,8 @@ class Pulls:
         return list(self._told.values())
 
     def start(self, ref: str) -> None:
-        """Begin a download; one that is going on already goes on."""
+        """Begin a download; one that is going on already goes on. BadRequest for what may not be fetched."""
+        names.to_fetch(ref)
         if ref in self._tasks:
             return
         if len(self._tasks) >= MAX_PULLS:
@@ -68,6 +71,9 @@ class Pulls:
 
     def _tell(self, ref: str, progress: dict[str, Any]) -> None:
         self._told[ref] = {"ref": ref, "done": 0, "total": None, "error": None, **progress}
+        failed = [each for each, told in self._told.items() if told["error"]]
+        for oldest in failed[:-MAX_FAILED]:
+            del self._told[oldest]
         self._board.tell("pulls", self.view())
 
 
