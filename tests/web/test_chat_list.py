@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +13,38 @@ import httpx
 import pytest
 from web.acting import rest, say
 
+from furet.chat.store import Message
+from furet.chat.store.insert import ChatTree
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
+    from web.conftest import Watched
     from web.pretended import Server
 
 expect: Any = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
+
+def test_all_chats_come_in_order_whatever_happens_meanwhile(page: Page, server: Server) -> None:
+    said = [Message("1", "", None, "user", "marigold")]
+    trees = (
+        ChatTree("smollm2", {"title": f"chat {number}"}, said if number == 5 else (), None, 1.0, 1.0 + number)
+        for number in range(120)
+    )
+    server.store.insert(trees)
+    page.reload()
+    expect(page.locator("#chats .chat")).to_have_count(50)
+    page.get_by_label("Search all chats").fill("marigold")
+    page.locator("#chats a", has_text="marigold").click()
+    expect(page.locator("#title")).to_contain_text("chat 5")
+    page.get_by_label("Search all chats").press("Escape")
+    page.request.post(f"{server.address}/ui/api/models/load", data={"ref": "smollm2"})  # which draws the list anew
+    expect(page.locator("#contacts .awake")).to_be_visible()
+    expect(page.get_by_role("button", name="More chats")).to_be_attached()
+    for count in (100, 120):
+        page.locator("#chats").evaluate("element => { element.scrollTop = element.scrollHeight; }")
+        expect(page.locator("#chats .chat")).to_have_count(count)
+    names = page.locator("#chats .chat .name").all_text_contents()
+    assert names == [f"chat {number}" for number in reversed(range(120))]
 
 
 def test_search_finds_a_message_and_goes_to_it(page: Page, server: Server) -> None:

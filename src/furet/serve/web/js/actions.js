@@ -152,12 +152,20 @@ export async function reloadChats() {
   if (found) update({ chats: found.chats, next: found.next });
 }
 
+let asking = ""; // where the page of chats begins that is asked for now
+
 export async function moreChats() {
   const after = state.next;
-  if (!after) return;
-  const found = await attempt(() => get("/chats", { ...asked(), after }));
-  if (found && state.next === after) update({ chats: [...state.chats, ...found.chats], next: found.next });
+  if (!after || after === asking) return;
+  asking = after;
+  const found = await attempt(() => get("/chats", { ...asked(), after })).finally(() => (asking = ""));
+  const known = new Set(state.chats.map((chat) => chat.id));
+  const more = found?.chats.filter((chat) => !known.has(chat.id));
+  if (found && state.next === after) update({ chats: [...state.chats, ...more].sort(byPlace), next: found.next });
 }
+
+/** The order of the list, as the server has it. */
+export const byPlace = (one, other) => Number(other.pinned) - Number(one.pinned) || other.updated - one.updated;
 
 const asked = () => (state.contact === "groups" ? { groups: true } : { model: state.contact });
 

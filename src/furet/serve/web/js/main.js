@@ -1,7 +1,7 @@
 /** The beginning: what the page needs is asked for once, the views start, and the server's events are followed. */
 
 import { get } from "./api.js";
-import { connect, focusTalk, inOrder, openChat, position, refresh, reloadChats, stop } from "./actions.js";
+import { byPlace, connect, focusTalk, inOrder, openChat, position, refresh, reloadChats, stop } from "./actions.js";
 import { at, fill } from "./dom.js";
 import { listen } from "./events.js";
 import { icon } from "./icons.js";
@@ -74,9 +74,10 @@ function tellAnswering({ chats, listed }) {
 /** A chat that is new, or has changed: it keeps its place unless something was said in it. */
 function tellChat(chat) {
   const rest = state.chats.filter((each) => each.id !== chat.id);
+  const known = rest.length < state.chats.length;
   const mine = state.contact === "" || (state.contact === "groups" ? chat.members.length > 0 : chat.model === state.contact);
-  const chats = mine && !chat.archived ? [...rest, chat] : rest;
-  chats.sort((one, other) => Number(other.pinned) - Number(one.pinned) || other.updated - one.updated);
+  const chats = mine && !chat.archived ? [...rest, chat].sort(byPlace) : rest;
+  if (!known && state.next && chats.at(-1) === chat) chats.pop(); // it is on a page that is still to come
   update(state.chat?.id === chat.id ? { chats, chat: { ...state.chat, ...chat }, messages: state.messages } : { chats });
 }
 

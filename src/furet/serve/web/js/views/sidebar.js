@@ -12,9 +12,9 @@ import { results } from "./search.js";
 
 export function startSidebar() {
   watch(["models", "contact", "chats"], () => fill(at("contacts"), ...contacts()));
-  watch(["chats", "chat", "found", "models", "ready"], () => fill(at("chats"), ...(state.found ? results() : chats())));
   const seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && moreChats());
-  watch(["chats"], () => {
+  watch(["chats", "chat", "found", "models", "ready"], () => {
+    fill(at("chats"), ...(state.found ? results() : chats()));
     seen.disconnect();
     const end = at("chats").querySelector(".more");
     if (end) seen.observe(end);
@@ -52,7 +52,7 @@ function chats() {
     }
     list.append(entry(chat));
   }
-  if (state.next) nodes.push(h("p.empty.more", {}, "More"));
+  if (state.next) nodes.push(h("button.button.plain.more", { type: "button", "data-key": "more", onclick: moreChats }, "More chats"));
   return nodes;
 }
 
