@@ -64,6 +64,53 @@ def test_search_finds_a_message_and_goes_to_it(page: Page, server: Server) -> No
     expect(page.locator("#chats .chat")).to_have_count(2)
 
 
+def test_what_is_found_far_up_is_shown_on_the_branch_that_is_open(page: Page, server: Server) -> None:
+    chat = server.store.new_chat("smollm2", title="Long").id
+    first = server.store.say(chat, "the marigold").id
+    for number in range(50):
+        open_ = server.store.say(chat, f"line {number}").id
+    server.store.say(chat, "another branch", parent=first)
+    server.store.select(open_)
+    page.get_by_label("Search all chats").fill("marigold")
+    page.locator("#chats a", has_text="marigold").click()
+    expect(page.locator(".user .text").first).to_have_text("the marigold")
+    expect(page.locator(".user .text").first).to_be_in_viewport()
+    expect(page.locator(".user .text").last).to_have_text("line 49")
+    assert server.store.chat(chat).leaf == open_
+
+
+def test_what_is_found_is_not_asked_for_without_end(page: Page, server: Server) -> None:
+    chat = server.store.new_chat("smollm2", title="Long").id
+    for number in range(60):
+        server.store.say(chat, f"line {number}" if number else "the marigold")
+    asked: list[Route] = []
+    page.route(f"**/chats/{chat}/messages?*", lambda route: (asked.append(route), route.abort()))
+    page.get_by_label("Search all chats").fill("marigold")
+    page.locator("#chats a", has_text="marigold").click()
+    expect(page.locator("#toasts")).to_contain_text("does not answer")
+    page.wait_for_timeout(300)
+    assert len(asked) < 5
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_chat_that_was_asked_for_last_is_shown(page: Page, server: Server, fails: bool) -> None:
+    slow = server.store.new_chat("smollm2", title="slow").id
+    server.store.new_chat("smollm2", title="fast")
+    page.reload()
+    asked: list[Route] = []
+    page.route(f"**/ui/api/chats/{slow}", lambda route: asked.append(route))
+    page.locator("#chats a", has_text="slow").click()
+    page.locator("#chats a", has_text="fast").click()
+    expect(page.locator("#title")).to_contain_text("fast")
+    if fails:
+        asked[0].abort()
+        expect(page.locator("#toasts")).to_contain_text("does not answer")
+    else:
+        asked[0].continue_()
+        page.wait_for_timeout(300)  # in which it is shown, if it is
+    expect(page.locator("#title")).to_contain_text("fast")
+
+
 def test_what_is_exported_can_be_imported(page: Page, server: Server, tmp_path: Path) -> None:
     say(page, "keep this")
     rest(page)

@@ -40,8 +40,11 @@ async function load(ask, wanted) {
   return found;
 }
 
+let wanted = ""; // the chat that was asked for last: one that comes after it is not shown
+
 /** Show a chat, or with "" the first screen. @param {string} id @param {string} [message] to bring into view */
 export async function openChat(id, message = "") {
+  wanted = id;
   document.body.classList.remove("side-open");
   at("veil").hidden = true;
   if (!id) {
@@ -50,11 +53,13 @@ export async function openChat(id, message = "") {
     reopen();
     return focusTalk();
   }
-  if (!(await load(() => get(`/chats/${id}`), () => true))) return openChat("");
+  const found = await load(() => get(`/chats/${id}`), () => wanted === id);
+  if (wanted !== id) return;
+  if (!found) return openChat("");
   visit(`#/${id}`);
   reopen();
   if (state.messages.length) speak(`${state.chat.title}: ${count(state.messages.length, "message")}${state.earlier ? " and earlier ones" : ""}.`);
-  if (message) await bringUp(message);
+  if (message) await bringUp(id, message);
   else focusTalk();
 }
 
@@ -75,7 +80,7 @@ export async function refresh() {
   if (id) await load(() => get(`/chats/${id}`), (loaded) => state.chat?.id === loaded);
 }
 
-/** Messages before those that are shown. */
+/** Messages before those that are shown; whether the server gave any. */
 export async function loadEarlier() {
   const [first] = state.messages;
   const chat = state.chat?.id;
@@ -83,12 +88,14 @@ export async function loadEarlier() {
   if (found && state.chat?.id === chat && state.messages[0] === first) {
     update({ messages: [...found.messages, ...state.messages], earlier: found.earlier });
   }
+  return Boolean(found);
 }
 
 /** Bring a message into view that a search has found, on whichever branch it is. */
-async function bringUp(message) {
-  if (!state.messages.some((each) => each.id === message)) await select(message);
-  while (!state.messages.some((each) => each.id === message) && state.earlier) await loadEarlier();
+async function bringUp(chat, message) {
+  const missing = () => state.chat?.id === chat && !state.messages.some((each) => each.id === message);
+  if (missing() && !(await select(message))) return;
+  while (missing() && state.earlier) if (!(await loadEarlier())) return;
   const element = document.querySelector(`[data-message="${CSS.escape(message)}"]`);
   element?.scrollIntoView({ block: "center" });
   element?.querySelector("button")?.focus({ preventScroll: true });
