@@ -101,9 +101,12 @@ async function bringUp(chat, message) {
   element?.querySelector("button")?.focus({ preventScroll: true });
 }
 
-/** Say something in the open chat, or in a new one with the contact that is chosen. @param {string} text */
-export async function say(text) {
-  const chat = state.chat ?? (await newChat(contactForNew()));
+/**
+ * Say something in the open chat, or in a new one with the contact that is chosen.
+ * @param {string} text @param {(id: string) => void} [begun] told of the new chat before it is shown
+ */
+export async function say(text, begun) {
+  const chat = state.chat ?? (await newChat(contactForNew(), [], begun));
   const said = chat && (await attempt(() => post(`/chats/${chat.id}/say`, { text })));
   if (said && state.chat?.id === chat.id) added(said.message);
   return Boolean(said);
@@ -117,10 +120,12 @@ export function contactForNew() {
   return last ?? (suggested ?? state.models[0])?.name ?? state.suggested;
 }
 
-/** @param {string} model @param {any[]} [members] */
-export async function newChat(model, members = []) {
+/** @param {string} model @param {any[]} [members] @param {(id: string) => void} [begun] told of it before it is shown */
+export async function newChat(model, members = [], begun = () => {}) {
   const chat = await attempt(() => post("/chats", members.length ? { members } : { model }));
-  if (chat) await openChat(chat.id);
+  if (!chat) return undefined;
+  begun(chat.id);
+  await openChat(chat.id);
   return chat;
 }
 

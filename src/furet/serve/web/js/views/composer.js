@@ -58,11 +58,27 @@ async function send() {
   const field = at("field");
   const text = field.value;
   if (!text.trim() || at("send").disabled) return;
-  field.value = "";
-  fit();
-  look();
-  if (await say(text)) drafts.delete("");
-  else field.value ||= text; // nothing that was written is lost
+  let chat = shown;
+  write("");
+  if (!(await say(text, (id) => (move(chat, id), (chat = id))))) giveBack(chat, text);
+}
+
+/** What was written on the first screen belongs to the chat that began there. */
+function move(from, to) {
+  if (shown === from) shown = to;
+  else drafts.set(to, drafts.get(from));
+  drafts.delete(from);
+}
+
+/** Nothing that was written is lost: what could not be sent stands again where it was written. */
+function giveBack(chat, text) {
+  const whole = (since) => [text, since].filter(Boolean).join("\n");
+  if (chat === shown) write(whole(at("field").value));
+  else drafts.set(chat, whole(drafts.get(chat)));
+}
+
+function write(text) {
+  at("field").value = text;
   fit();
   look();
 }

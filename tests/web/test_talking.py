@@ -1,0 +1,90 @@
+"""Writing, answers and branches where something comes in between, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from web.acting import rest, say
+
+from furet.chat.exchange import import_chats
+from furet.chat.store import Message
+from furet.chat.store.insert import ChatTree
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+    from web.conftest import Watched
+    from web.pretended import Server
+
+expect: Any = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
+
+def held(page: Page, path: str, method: str) -> list[Route]:
+    """Requests of this kind, kept until the test lets them go."""
+    found: list[Route] = []
+    page.route(path, lambda route: found.append(route) if route.request.method == method else route.fallback())
+    return found
+
+
+def awaited(page: Page, found: list[Route]) -> Route:
+    """The first of them, once it has come."""
+    for _ in range(200):
+        if found:
+            return found[0]
+        page.wait_for_timeout(20)
+    raise AssertionError("nothing was asked for")
+
+
+def long_chat(server: Server, length: int) -> tuple[str, list[str]]:
+    """A chat in which questions and answers take turns; its id and theirs."""
+    roles = ("user", "assistant")
+    said = [
+        Message(str(place), "", str(place - 1) if place else None, roles[place % 2], f"line {place}")
+        for place in range(length)
+    ]
+    (chat,) = server.store.insert([ChatTree("smollm2", {"title": "Long"}, said, None, 1.0, 1.0)])
+    return chat.id, [message.id for message in server.store.tree(chat.id)]
+
+
+def tokens(page: Page) -> int:
+    """How many the answer has, as the line below it says."""
+    found = re.search(r"(\d+) tokens$", page.locator(".facts").inner_text())
+    assert found
+    return int(found[1])
+
+
+def test_what_could_not_be_sent_stands_where_it_was_written(page: Page, server: Server) -> None:
+    for title in ("one", "other"):
+        server.store.new_chat("smollm2", title=title)
+    page.reload()
+    field = page.get_by_label("Message", exact=True)
+    page.locator("#chats a", has_text="one").click()
+    expect(page.locator("#title")).to_contain_text("one")
+    sent = held(page, "**/say", "POST")
+    field.fill("to the first")
+    field.press("Enter")
+    awaited(page, sent)
+    page.locator("#chats a", has_text="other").click()
+    expect(page.locator("#title")).to_contain_text("other")
+    sent[0].abort()
+    expect(page.locator("#toasts")).to_contain_text("Is `furet serve` still running?")
+    expect(field).to_have_value("")
+    page.locator("#chats a", has_text="one").click()
+    expect(field).to_have_value("to the first")
+
+
+def test_what_is_written_while_a_chat_begins_stays_in_the_field(page: Page) -> None:
+    begun = held(page, "**/ui/api/chats", "POST")
+    field = page.get_by_label("Message", exact=True)
+    field.fill("first")
+    field.press("Enter")
+    field.fill("second")
+    awaited(page, begun).continue_()
+    expect(page.locator(".answer .rendered")).to_have_text("You said: first")
+    rest(page)
+    expect(field).to_have_value("second")
