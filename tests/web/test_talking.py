@@ -88,3 +88,14 @@ def test_what_is_written_while_a_chat_begins_stays_in_the_field(page: Page) -> N
     expect(page.locator(".answer .rendered")).to_have_text("You said: first")
     rest(page)
     expect(field).to_have_value("second")
+def test_a_connection_that_breaks_off_in_an_answer_holds_nothing_up(page: Page, server: Server) -> None:
+    cut, whole = (server.store.new_chat("smollm2", title=title).id for title in ("cut", "whole"))
+    page.reload()
+    page.route(f"**/ui/api/chats/{cut}", lambda route: route.fulfill(status=200, body='{"chat": '))
+    page.locator("#chats a", has_text="cut").click()
+    expect(page.locator("#toasts")).to_contain_text("Is `furet serve` still running?")
+    page.locator("#chats a", has_text="whole").click()
+    expect(page.locator("#title")).to_contain_text("whole")
+    say(page, "hello")
+    expect(page.locator(".answer .rendered")).to_have_text("You said: hello")
+    assert server.store.open(whole).messages

@@ -31,8 +31,7 @@ export function inOrder(number, act) {
  */
 async function load(ask, wanted) {
   loading += 1;
-  const found = await attempt(ask);
-  loading -= 1;
+  const found = await attempt(ask).finally(() => (loading -= 1));
   const waiting = loading ? [] : later.splice(0);
   const shown = found && wanted(found.chat.id);
   if (shown) update({ chat: found.chat, messages: found.messages, earlier: found.earlier });

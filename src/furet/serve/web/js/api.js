@@ -23,8 +23,9 @@ export const remove = (path, body = undefined) => ask("DELETE", path, body);
 /** The bytes of an export, and the name it should have. @param {string} path @returns {Promise<[Blob, string]>} */
 export async function download(path) {
   const answer = await reached("GET", path);
+  const bytes = await came(answer.blob());
   const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") ?? "")?.[1];
-  return [await answer.blob(), name ?? "furet.json"];
+  return [bytes, name ?? "furet.json"];
 }
 
 /** A stream of events; ends when the server or the signal ends it. @param {string} path @param {AbortSignal} signal */
@@ -34,18 +35,20 @@ export async function stream(path, signal) {
 
 async function ask(method, path, body) {
   const answer = await reached(method, path, body);
-  return answer.status === 204 ? null : answer.json();
+  return answer.status === 204 ? null : came(answer.json());
+}
+
+/** What a connection brings; that it broke off is a failure like that there was none. @template T @param {Promise<T>} promise */
+function came(promise, signal = undefined) {
+  return promise.catch((error) => {
+    if (signal?.aborted) throw error;
+    throw new Failure("furet does not answer. Is `furet serve` still running?", 0);
+  });
 }
 
 async function reached(method, path, body, signal) {
-  let answer;
-  try {
-    const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-    answer = await fetch(ROOT + path, { method, headers, body: body && JSON.stringify(body), signal });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new Failure("furet does not answer. Is `furet serve` still running?", 0);
-  }
+  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  const answer = await came(fetch(ROOT + path, { method, headers, body: body && JSON.stringify(body), signal }), signal);
   if (answer.ok) return answer;
   if (answer.status === 401) location.assign("/"); // the guard's page asks for the token
   const told = await answer.json().catch(() => null);
