@@ -86,6 +86,7 @@ class Pretended:
     async def pull(self, ref: str) -> AsyncIterator[dict[str, Any]]:
         for done in range(0, 101, 20):
             yield {"label": ref, "done": done * 1_000_000, "total": 100_000_000}
+            await asyncio.sleep(self.pause)
             while self.held.is_set():
                 await asyncio.sleep(0.01)
         self.names.append(ref)

@@ -78,3 +78,16 @@ def test_models_are_planned_fetched_and_deleted(page: Page, server: Server) -> N
     page.get_by_role("menuitem", name="Delete the file…").click()
     page.get_by_role("dialog", name="Delete qwen?").get_by_role("button", name="Delete").click()
     expect(dialog.first.get_by_label("More for qwen")).to_have_count(0)
+@pytest.mark.parametrize("where", ["Other models", "More for qwen"])
+def test_a_button_can_be_pressed_while_a_download_goes_on(page: Page, server: Server, where: str) -> None:
+    server.models.pause = 0.2
+    if where != "Other models":
+        page.get_by_label("Models", exact=True).click()
+    page.request.post(f"{server.address}/ui/api/models/pull", data={"ref": "hf:a/b"})
+    if where != "Other models":
+        expect(page.get_by_role("progressbar", name="Download of hf:a/b")).to_be_visible()
+    page.get_by_role("button", name=where).hover()
+    page.mouse.down()
+    page.wait_for_timeout(500)  # in which more of it has come
+    page.mouse.up()
+    expect(page.get_by_role("menu" if where != "Other models" else "dialog")).to_be_visible()

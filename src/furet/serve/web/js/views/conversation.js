@@ -5,7 +5,7 @@ import { at, fill, h } from "../dom.js";
 import { state, update, watch } from "../state.js";
 import { copy, messageView, showFrame } from "./message.js";
 import { speak } from "./toast.js";
-import { welcome } from "./welcome.js";
+import { progressed, welcome } from "./welcome.js";
 
 const NEAR = 90; // pixels from the end at which the view follows what is written
 let drawn = { chat: "", first: "" };
@@ -14,7 +14,8 @@ const sources = new WeakMap();
 
 export function startConversation() {
   watch(["chat", "messages"], draw);
-  watch(["models", "pulls", "ready", "chats"], () => state.chat || drawWelcome());
+  watch(["models", "ready", "chats"], () => state.chat || drawWelcome());
+  watch(["pulls"], () => state.chat || progressed(at("welcome")) || drawWelcome());
   const scroll = at("scroll");
   scroll.addEventListener("scroll", () => {
     at("talk").classList.toggle("scrolled", scroll.scrollTop > 4);

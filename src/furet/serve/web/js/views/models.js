@@ -14,7 +14,15 @@ let list = null; // of the dialog while it is open
 let close = () => {};
 
 export function startModels() {
-  watch(["models", "pulls", "memory"], () => list && fill(list, ...rows()));
+  watch(["models", "pulls", "memory"], () => list && show());
+}
+
+/** Of rows that are there already only the lines change: a button that is being pressed must not be taken away. */
+function show() {
+  const now = rows();
+  const there = [...list.children];
+  if (now.length !== there.length || now.some((row, place) => row.dataset.row !== there[place].dataset.row)) return fill(list, ...now);
+  now.forEach((row, place) => there[place].querySelector(".lines")?.replaceWith(row.querySelector(".lines")));
 }
 
 export function openModels() {
@@ -36,7 +44,7 @@ function rows() {
 function modelRow(model) {
   const facts = model.awake ? `${size(model.bytes)} · awake, may take ${size(model.planned)}` : `${size(model.bytes)} · asleep`;
   const name = shortened(model.name);
-  return h("li", {}, avatar(model.name), h("div.lines", {}, h("div.name", {}, name), h("div.facts", {}, model.ref === model.name ? facts : `${facts} · ${model.ref}`)),
+  return h("li", { "data-row": `${model.name} ${model.awake} ${model.bytes}` }, avatar(model.name), h("div.lines", {}, h("div.name", {}, name), h("div.facts", {}, model.ref === model.name ? facts : `${facts} · ${model.ref}`)),
     h("button.button", { type: "button", "data-key": `chat ${model.name}`, "aria-label": `Chat with ${name}`, onclick: () => (close(), newChat(model.name)) }, "Chat"),
     h("button.icon", { type: "button", "data-key": `more ${model.name}`, "aria-label": `More for ${name}`, "aria-haspopup": "menu", onclick: (event) => menu(event.currentTarget, [
       model.awake ? { label: "Put to sleep", icon: "down", act: () => send("/models/unload", model.name) } : { label: "Wake up", icon: "sun", act: () => send("/models/load", model.name) },
@@ -54,9 +62,9 @@ async function ask(model) {
 
 function pullRow(pull) {
   const told = pull.error?.split("\n").join(". ") ?? (pull.total ? `${size(pull.done)} of ${size(pull.total)}` : "asking for it");
-  return h("li", {}, avatar(pull.ref), h("div.lines", {}, h("div.name", {}, shortened(pull.ref)), h("div.facts", { role: pull.error ? "alert" : undefined }, told),
+  return h("li", { "data-row": `${pull.ref} ${pull.error ? "failed" : "comes"}` }, avatar(pull.ref), h("div.lines", {}, h("div.name", {}, shortened(pull.ref)), h("div.facts", { role: pull.error ? "alert" : undefined }, told),
     !pull.error && h("progress", { max: pull.total ?? 1, value: pull.total ? pull.done : undefined, "aria-label": `Download of ${pull.ref}` })),
-    pull.error && h("button.button", { type: "button", onclick: () => send("/models/pull", pull.ref) }, "Try again"),
+    pull.error && h("button.button", { type: "button", "data-key": `again ${pull.ref}`, onclick: () => send("/models/pull", pull.ref) }, "Try again"),
     h("button.icon", { type: "button", "data-key": `stop ${pull.ref}`, "aria-label": pull.error ? `Dismiss ${pull.ref}` : `Stop fetching ${pull.ref}`, onclick: () => send("/models/pull/stop", pull.ref) }, icon("close")));
 }
 

@@ -24,7 +24,7 @@ export function welcome() {
   return [
     h("span.peek", { "aria-hidden": "true" }, h("img", { src: "/ui/peek.svg", alt: "" })),
     h("div.hello", {}, ...(state.chat ? beginning(state.chat) : greeting(here)), ...(state.chat ? [] : [suggestion(here)])),
-    here && h("div.starts", { role: "group", "aria-label": "To begin with" }, ...STARTS.map(([label, text]) => h("button.start", { type: "button", title: text, onclick: () => say(text) }, label))),
+    here && h("div.starts", { role: "group", "aria-label": "To begin with" }, ...STARTS.map(([label, text]) => h("button.start", { type: "button", "data-key": label, title: text, onclick: () => say(text) }, label))),
   ].filter(Boolean);
 }
 
@@ -49,19 +49,32 @@ function beginning(chat) {
   return [h("h1", {}, title), h("p.lead", {}, lead)];
 }
 
+const suggested = () => (state.models.length ? contactForNew() : state.suggested);
+const pullOf = (name) => state.pulls.find((each) => each.ref === name && !each.error);
+
+/** Show how far the download has come; false where that takes another card. @param {Element} shown what `welcome` made */
+export function progressed(shown) {
+  const bar = shown.querySelector("progress");
+  const pull = pullOf(suggested());
+  if (bar && pull) bar.replaceWith(progress(pull));
+  return Boolean(bar) === Boolean(pull);
+}
+
+const progress = (pull) => h("progress", { max: pull.total ?? 1, value: pull.total ? pull.done : undefined, "aria-label": "Download" });
+
 function suggestion(here) {
-  const name = here ? contactForNew() : state.suggested;
+  const name = suggested();
   const model = state.models.find((each) => each.name === name);
-  const pull = state.pulls.find((each) => each.ref === name);
+  const pull = pullOf(name);
   return h("div.default", {},
     avatar(name),
     h("div.lines", {}, h("div.name", {}, shortened(name)), h("div.quiet", {}, needs(name, model))),
-    pull && !pull.error
-      ? h("progress", { max: pull.total ?? 1, value: pull.total ? pull.done : undefined, "aria-label": "Download" })
+    pull
+      ? progress(pull)
       : here
-        ? h("button.button.main", { type: "button", onclick: () => say("Hello") }, "Say hello")
-        : h("button.button.main", { type: "button", onclick: () => attempt(() => post("/models/pull", { ref: name })) }, "Fetch it"),
-    h("button.button.plain", { type: "button", onclick: openModels }, here ? "Other models" : "Others"));
+        ? h("button.button.main", { type: "button", "data-key": "main", onclick: () => say("Hello") }, "Say hello")
+        : h("button.button.main", { type: "button", "data-key": "main", onclick: () => attempt(() => post("/models/pull", { ref: name })) }, "Fetch it"),
+    h("button.button.plain", { type: "button", "data-key": "others", onclick: openModels }, here ? "Other models" : "Others"));
 }
 
 /** What it takes on the disk and in memory. */
