@@ -88,6 +88,32 @@ def test_what_is_written_while_a_chat_begins_stays_in_the_field(page: Page) -> N
     expect(page.locator(".answer .rendered")).to_have_text("You said: first")
     rest(page)
     expect(field).to_have_value("second")
+def test_going_on_shows_what_is_written_and_counts_all_of_it(page: Page, server: Server) -> None:
+    server.models.answer = "word " * 40
+    say(page, "Write")
+    rest(page)
+    before = tokens(page)
+    server.models.answer = "and more of it"
+    server.models.held.set()
+    page.get_by_label("Go on writing").click()
+    expect(page.locator(".answer.message .rendered")).to_contain_text("word and")
+    expect(page.locator("#field")).to_be_focused()
+    server.models.held.clear()
+    rest(page)
+    expect(page.locator(".answer .rendered")).to_contain_text("and more of it")
+    assert tokens(page) > before
+
+
+def test_another_window_follows_to_a_branch_before_what_it_shows(visit: Callable[..., Watched], server: Server) -> None:
+    chat, messages = long_chat(server, 60)
+    page = visit(server, f"/ui/#/{chat}").page
+    expect(page.locator(".message").last).to_contain_text("line 59")
+    httpx.post(f"{server.address}/ui/api/messages/{messages[1]}/again", json={}).raise_for_status()
+    expect(page.locator(".message")).to_have_count(2)
+    expect(page.locator(".user .text")).to_have_text("line 0")
+    expect(page.locator(".answer .rendered")).to_have_text("You said: line 0")
+
+
 def test_a_connection_that_breaks_off_in_an_answer_holds_nothing_up(page: Page, server: Server) -> None:
     cut, whole = (server.store.new_chat("smollm2", title=title).id for title in ("cut", "whole"))
     page.reload()

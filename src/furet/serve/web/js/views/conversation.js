@@ -1,6 +1,6 @@
 /** The messages of the open chat: drawn when the path changes, and touched only at its end while an answer grows. */
 
-import { loadEarlier, reopen } from "../actions.js";
+import { focusTalk, loadEarlier, refresh, reopen } from "../actions.js";
 import { at, fill, h } from "../dom.js";
 import { state, update, watch } from "../state.js";
 import { copy, messageView, showFrame } from "./message.js";
@@ -27,7 +27,7 @@ export function startConversation() {
     if (button) copy(button.closest("figure").querySelector("pre").textContent);
   });
   const older = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && loadEarlier(), { root: scroll, rootMargin: "400px" });
-  watch(["messages", "earlier"], () => {
+  watch(["chat", "messages", "earlier"], () => {
     older.disconnect();
     const mark = at("messages").querySelector(".older");
     if (mark) older.observe(mark);
@@ -93,7 +93,8 @@ export function tellMessage(message) {
     messages[place] = message;
   } else {
     const parent = messages.findIndex((each) => each.id === message.parent);
-    messages.splice(message.parent === null ? 0 : parent < 0 ? messages.length : parent + 1, Infinity, message);
+    if (parent < 0 && message.parent !== null) return refresh(); // it follows one that is not shown here
+    messages.splice(parent + 1, Infinity, message);
   }
   update({ messages });
   if (message.role === "user") toEnd();
