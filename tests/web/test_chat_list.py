@@ -56,6 +56,7 @@ def test_search_finds_a_message_and_goes_to_it(page: Page, server: Server) -> No
     page.keyboard.press("Control+k")
     page.keyboard.type("marig")
     expect(page.locator("#chats mark").first).to_have_text("marig")
+    expect(page.locator("#spoken")).to_have_text(re.compile(r"^\d places? found\.$"))
     page.keyboard.press("Enter")
     expect(page.locator(".user .text")).to_have_text("the marigold is orange")
     page.get_by_label("Search all chats").fill("xyzzy")
@@ -109,6 +110,17 @@ def test_the_chat_that_was_asked_for_last_is_shown(page: Page, server: Server, f
         asked[0].continue_()
         page.wait_for_timeout(300)  # in which it is shown, if it is
     expect(page.locator("#title")).to_contain_text("fast")
+
+
+def test_leaving_the_search_does_not_stop_an_answer(page: Page, server: Server) -> None:
+    server.models.held.set()
+    say(page, "a long story please")
+    page.get_by_label("Search all chats").fill("story")
+    page.get_by_label("Search all chats").press("Escape")
+    expect(page.locator("#field")).to_be_focused()
+    server.models.held.clear()
+    rest(page)
+    expect(page.locator(".answer .rendered")).to_have_text("You said: a long story please")
 
 
 def test_what_is_exported_can_be_imported(page: Page, server: Server, tmp_path: Path) -> None:

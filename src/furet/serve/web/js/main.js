@@ -104,6 +104,7 @@ function closeOver() {
 }
 
 function keys(event) {
+  if (event.isComposing) return;
   const control = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName ?? "");
@@ -118,6 +119,6 @@ function keys(event) {
     act();
   } else if (event.key === "Escape" && !document.querySelector("dialog[open], .menu")) {
     if (document.body.classList.contains("side-open") || (!at("veil").hidden && !at("drawer").hidden)) closeOver();
-    else if (state.chat?.answering) stop();
+    else if (state.chat?.answering && !event.defaultPrevented) stop();
   }
 }

@@ -4,14 +4,15 @@ import { get } from "../api.js";
 import { openChat } from "../actions.js";
 import { at, calm, h } from "../dom.js";
 import { state, update } from "../state.js";
-import { when } from "../words.js";
-import { attempt } from "./toast.js";
+import { count, when } from "../words.js";
+import { attempt, speak } from "./toast.js";
 
 export function startSearch() {
   const field = at("search");
   field.addEventListener("input", calm(120, look));
   field.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") leave();
+    if (event.isComposing) return;
+    if (event.key === "Escape") (event.preventDefault(), leave());
     if (event.key === "ArrowDown") at("chats").querySelector("a")?.focus();
     if (event.key === "Enter") at("chats").querySelector("a")?.click();
   });
@@ -29,7 +30,9 @@ async function look() {
   const query = at("search").value.trim();
   if (!query) return update({ found: null });
   const found = await attempt(() => get("/search", { q: at("search").value.trimStart() }));
-  if (found && at("search").value.trim() === query) update({ found: { query, hits: found.hits } });
+  if (!found || at("search").value.trim() !== query) return;
+  update({ found: { query, hits: found.hits } });
+  speak(`${count(found.hits.length, "place")} found.`);
 }
 
 function leave() {
@@ -48,7 +51,7 @@ export function results() {
         h("span.lines", {},
           h("span.line", {}, h("span.name", {}, hit.title || "New chat"), h("time", {}, when(hit.created))),
           h("span.said", {}, ...marked(hit.snippet, hit.marks)))));
-  return [h("h2", {}, hits.length === 1 ? "1 place" : `${hits.length} places`), h("ul", { "aria-label": "Found" }, ...hits.map(row))];
+  return [h("h2", {}, count(hits.length, "place")), h("ul", { "aria-label": "Found" }, ...hits.map(row))];
 }
 
 /** A text with what was found in it marked; places are counted in characters. @param {string} text @param {number[][]} marks */
