@@ -123,6 +123,19 @@ def test_leaving_the_search_does_not_stop_an_answer(page: Page, server: Server) 
     expect(page.locator(".answer .rendered")).to_have_text("You said: a long story please")
 
 
+def test_a_title_is_written_to_its_end_whatever_is_told_meanwhile(page: Page, server: Server) -> None:
+    say(page, "a name to change")
+    rest(page)
+    page.get_by_role("button", name="Rename: a name to change").click()
+    page.get_by_label("Title").fill("Bet")
+    chat = server.store.chats().chats[0].id
+    page.request.patch(f"{server.address}/ui/api/chats/{chat}", data={"pinned": True})
+    expect(page.locator("#chats h2")).to_have_text("Pinned")
+    page.keyboard.type("ter")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Rename: Better")).to_be_visible()
+
+
 def test_what_is_exported_can_be_imported(page: Page, server: Server, tmp_path: Path) -> None:
     say(page, "keep this")
     rest(page)

@@ -7,7 +7,7 @@ import { size } from "../words.js";
 import { openModels } from "./models.js";
 
 export function startTop() {
-  watch(["chat"], () => fill(at("title"), ...title()));
+  watch(["chat"], () => renaming() || fill(at("title"), ...title()));
   watch(["models"], () => at("title").querySelector(".with")?.replaceWith(company()));
   watch(["memory"], () => fill(at("gauge"), gauge()));
 }
@@ -27,9 +27,11 @@ function company() {
   return h("div.with", {}, `${namesOf(state.chat).join(", ")} · ${gone ? "not on this machine" : awake ? "awake" : "asleep, wakes when written to"}`);
 }
 
+const renaming = () => state.chat && at("title").querySelector("input")?.dataset.chat === state.chat.id;
+
 function rename() {
   const { id, title: old } = state.chat;
-  const field = h("input.name", { value: old, maxlength: 200, "aria-label": "Title" });
+  const field = h("input.name", { value: old, maxlength: 200, "aria-label": "Title", "data-chat": id });
   let kept = true;
   const end = () => {
     if (kept && field.value.trim() && field.value !== old) changeChat(id, { title: field.value.trim() });
