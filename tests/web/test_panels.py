@@ -39,6 +39,37 @@ def test_settings_of_a_chat_reach_the_model_and_can_be_kept_as_a_preset(page: Pa
     assert job.options["temperature"] == 0.3 and job.options["stop"] == ["END", "\n\n"]
 
 
+def test_a_setting_belongs_to_the_chat_that_was_open(page: Page, server: Server) -> None:
+    one, other = (server.store.new_chat("smollm2", title=title, settings={"top_k": 7}).id for title in ("one", "other"))
+    page.reload()
+    page.locator("#chats a", has_text="one").click()
+    expect(page.locator("#title")).to_contain_text("one")
+    page.keyboard.press("Control+.")
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        page.get_by_label("Temperature", exact=True).fill("0.3")
+        page.locator("#chats a", has_text="other").click()
+        expect(page.locator("#title")).to_contain_text("other")
+    assert server.store.chat(one).settings == {"top_k": 7, "temperature": 0.3}
+    assert server.store.chat(other).settings == {"top_k": 7}
+
+
+def test_a_setting_that_is_refused_holds_up_no_other(page: Page, server: Server) -> None:
+    chat = server.store.new_chat("smollm2", title="one").id
+    page.reload()
+    page.locator("#chats a", has_text="one").click()
+    expect(page.locator("#title")).to_contain_text("one")
+    page.keyboard.press("Control+.")
+    page.get_by_label("Seed", exact=True).fill("1e30")
+    expect(page.locator("#toasts")).to_contain_text("wanted a whole number")
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        page.get_by_label("Temperature", exact=True).fill("0.3")
+    assert server.store.chat(chat).settings == {"temperature": 0.3}
+    page.locator("#preset").focus()
+    page.locator("#preset").select_option(index=1)
+    expect(page.locator("#toasts")).to_contain_text("holds from the next answer on")
+    expect(page.locator("#preset")).to_be_focused()
+
+
 def test_in_a_group_each_answers_in_turn_or_when_called(page: Page, server: Server) -> None:
     page.get_by_label("More", exact=True).click()
     page.get_by_role("menuitem", name="New group…").click()

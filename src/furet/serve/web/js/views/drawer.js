@@ -9,14 +9,16 @@ import { dialog } from "./dialog.js";
 import { control } from "./samplers.js";
 import { attempt, toast } from "./toast.js";
 
-let shown = "";
+/** The chat whose settings are shown, as far as it is known. @type {{chat: import("../state.js").Chat | null}} */
+let shown = { chat: null };
 
 export function startDrawer() {
   at("open-settings").addEventListener("click", () => (at("drawer").hidden ? openDrawer() : closeDrawer()));
   at("drawer").addEventListener("keydown", (event) => event.key === "Escape" && (event.stopPropagation(), closeDrawer()));
   watch(["chat"], () => {
     if (!state.chat) closeDrawer();
-    else if (!at("drawer").hidden && state.chat.id !== shown) draw();
+    else if (state.chat.id === shown.chat?.id) shown.chat = state.chat;
+    else if (!at("drawer").hidden) draw();
   });
   watch(["messages"], calm(400, () => at("drawer").hidden || showUse()));
 }
@@ -40,11 +42,11 @@ export function closeDrawer() {
 }
 
 function draw() {
-  const chat = state.chat;
-  shown = chat.id;
+  const { chat } = state;
+  const held = (shown = { chat }); // a control may tell of its change when another chat is shown
   const groups = Map.groupBy(state.samplers, (setting) => setting.group);
   const part = (name, settings, open) =>
-    h(open ? "section.part" : "details.part", {}, h(open ? "h3" : "summary", {}, name), ...settings.map((setting) => control(setting, chat.settings[setting.name], (value) => set(setting.name, value))));
+    h(open ? "section.part" : "details.part", {}, h(open ? "h3" : "summary", {}, name), ...settings.map((setting) => control(setting, chat.settings[setting.name], (value) => set(held, setting.name, value))));
   fill(at("drawer"),
     h("header", {}, h("h2", {}, "Settings"), h("button.icon", { type: "button", "aria-label": "Close the settings", onclick: closeDrawer }, icon("close"))),
     use(), chat.members.length > 0 && turns(chat), system(chat), presets(chat), format(chat),
@@ -61,26 +63,31 @@ function use() {
 }
 
 async function showUse() {
-  const found = state.chat && (await attempt(() => get(`/chats/${state.chat.id}/usage`)));
+  const id = state.chat?.id;
+  const found = id && (await attempt(() => get(`/chats/${id}/usage`)));
   const text = at("use-text");
-  if (!found || !text) return;
+  if (!found || !text || state.chat?.id !== id) return;
   const { tokens, context } = found;
   text.textContent = context ? `${tokens.toLocaleString("en-GB")} of ${context.toLocaleString("en-GB")} tokens. When it is full, the oldest turns are forgotten.` : "Known once the model is awake.";
   Object.assign(at("use-meter"), { hidden: !context, max: context ?? 1, high: 0.9 * (context ?? 1), optimum: 0, value: tokens ?? 0 });
 }
 
-/** One setting of the open chat; undefined: as it is by default. */
-function set(name, value) {
-  const settings = { ...state.chat.settings, [name]: value };
-  if (value === undefined) delete settings[name];
-  state.chat.settings = settings;
-  return changeChat(state.chat.id, { settings });
+/** One setting of a chat; undefined: as it is by default. What is refused is taken back: all others are sent with it. */
+async function set(held, name, value) {
+  const before = held.chat.settings[name];
+  put(held, name, value);
+  if (!(await changeChat(held.chat.id, { settings: held.chat.settings }))) put(held, name, before);
+}
+
+function put({ chat }, name, value) {
+  const { [name]: _, ...others } = chat.settings;
+  chat.settings = value === undefined ? others : { ...others, [name]: value };
 }
 
 function system(chat) {
   const save = calm(500, (id, system) => changeChat(id, { system }));
   return h("section.part", {}, h("h3", {}, h("label", { for: "system" }, "What it is told beforehand")),
-    h("textarea.field", { id: "system", value: chat.system, maxlength: 100000, placeholder: "You are a patient teacher…", oninput: (event) => ((state.chat.system = event.target.value), save(chat.id, event.target.value)) }));
+    h("textarea.field", { id: "system", value: chat.system, maxlength: 100000, placeholder: "You are a patient teacher…", oninput: (event) => ((shown.chat.system = event.target.value), save(chat.id, event.target.value)) }));
 }
 
 function presets(chat) {
@@ -89,12 +96,12 @@ function presets(chat) {
     if (!preset) return;
     const { system, settings, format } = preset;
     const changed = await changeChat(chat.id, { system, settings, format });
-    if (changed) (update({ chat: changed }), draw(), toast(`“${preset.name}” holds from the next answer on.`));
+    if (changed && state.chat?.id === chat.id) (update({ chat: changed }), draw(), toast(`“${preset.name}” holds from the next answer on.`));
   };
   const own = state.presets.filter((each) => !each.built_in);
   const option = (each) => h("option", { value: each.id }, each.name);
   return h("section.part", {}, h("h3", {}, h("label", { for: "preset" }, "Preset")),
-    h("select.field", { id: "preset", onchange: choose }, h("option", { value: "" }, "Choose…"),
+    h("select.field", { id: "preset", "data-key": "preset", onchange: choose }, h("option", { value: "" }, "Choose…"),
       own.length > 0 && h("optgroup", { label: "Your own" }, ...own.map(option)),
       h("optgroup", { label: "With furet" }, ...state.presets.filter((each) => each.built_in).map(option))),
     h("div.buttons", {},
