@@ -125,3 +125,16 @@ def test_a_connection_that_breaks_off_in_an_answer_holds_nothing_up(page: Page, 
     say(page, "hello")
     expect(page.locator(".answer .rendered")).to_have_text("You said: hello")
     assert server.store.open(whole).messages
+def test_what_tools_were_asked_and_told_is_shown(page: Page, server: Server) -> None:
+    call = {"id": "c", "name": "clock", "arguments": json.dumps({"zone": "UTC"})}
+    answer = {"id": "2", "parent": "1", "role": "assistant", "content": "", "tool_calls": [call]}
+    told = {"id": "3", "parent": "2", "role": "tool", "content": "<b>12:00</b>", "tool_call_id": "c"}
+    asked = {"id": "1", "parent": None, "role": "user", "content": "What time is it?"}
+    document = {"format": "furet chats", "version": 1, "model": "smollm2", "title": "Tools"}
+    import_chats(server.store, BytesIO(json.dumps({**document, "messages": [asked, answer, told]}).encode()))
+    page.reload()
+    page.locator("#chats a", has_text="Tools").first.click()
+    expect(page.get_by_role("article", name="smollm2 said").locator("pre")).to_have_text('clock {"zone": "UTC"}')
+    tool = page.get_by_role("article", name="Tool said")
+    expect(tool.locator("pre")).to_have_text("<b>12:00</b>")
+    expect(tool.get_by_label("Answer again")).to_have_count(0)

@@ -39,7 +39,7 @@ def chat_view(chat: Chat, answering: bool = False) -> dict[str, Any]:
 
 
 def message_view(message: Message, siblings: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A message; what a model said also as HTML, what a person said as text alone."""
+    """A message; what a model said also as HTML, what people and tools said as text alone."""
     view: dict[str, Any] = {
         "id": message.id,
         "parent": message.parent,
@@ -47,6 +47,7 @@ def message_view(message: Message, siblings: tuple[str, ...] = ()) -> dict[str, 
         "speaker": message.speaker,
         "model": message.model,
         "text": message.content,
+        "calls": [f"{call.name} {call.arguments}" for call in message.tool_calls],
         "blocks": [],
         "state": message.state,
         "error": message.error,

@@ -6,7 +6,7 @@
  *   format: string | null, settings: Record<string, any>, pinned: boolean, archived: boolean, preview: string,
  *   updated: number, answering: boolean}} Chat
  * @typedef {{id: string, parent: string | null, role: string, speaker: string | null, model: string | null,
- *   text: string, blocks: string[], state: "complete" | "streaming" | "stopped" | "failed", error: string | null,
+ *   text: string, calls: string[], blocks: string[], state: "complete" | "streaming" | "stopped" | "failed", error: string | null,
  *   siblings: string[], tokens: number, prompt: number, rate: number, reason: string | null, final?: number}} Message
  * @typedef {{name: string, ref: string, bytes: number, awake: boolean, planned: number, busy: number}} Model
  */

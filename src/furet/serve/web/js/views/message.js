@@ -19,10 +19,11 @@ const SAYS = { complete: "said", streaming: "is writing", stopped: "said, and wa
 export function messageView(message, last) {
   const mine = message.role === "user";
   const model = message.model ?? state.chat?.model ?? null; // imported answers do not name one each
-  const name = mine ? "You" : message.speaker || shortened(model);
+  const tool = message.role === "tool";
+  const name = mine ? "You" : tool ? "Tool" : message.speaker || shortened(model);
   const view = h("article.message", { class: `${mine ? "user" : "answer"}${last ? " last" : ""}`, "data-message": message.id, "aria-label": `${name} ${mine ? "said" : SAYS[message.state]}` });
   if (mine) view.append(h("h2.unseen", {}, name), h("div.text", { dir: "auto" }, message.text));
-  else view.append(h("div.who", { role: "heading", "aria-level": 2, "aria-label": name }, avatar(model, message.speaker ?? ""), name), body(message));
+  else view.append(h("div.who", { role: "heading", "aria-level": 2, "aria-label": name }, !tool && avatar(model, message.speaker ?? ""), name), body(message));
   if (message.state === "failed") view.append(failure(message));
   if (message.state !== "streaming") view.append(actions(message, last, view));
   return view;
@@ -32,6 +33,7 @@ export function messageView(message, last) {
 function body(message) {
   const element = h("div.body", { dir: "auto", class: message.state === "streaming" ? "writing" : "", "aria-busy": message.state === "streaming" ? "true" : undefined });
   showBlocks(element, 0, message.blocks);
+  for (const text of message.role === "tool" ? [message.text] : message.calls) element.append(h("div.rendered", {}, h("pre", {}, text)));
   if (message.state === "streaming" && !message.blocks.length) element.append(waiting(message));
   if (message.state === "stopped" && !message.text) element.append(h("p.quiet", {}, "Stopped before the first word."));
   return element;
@@ -62,14 +64,15 @@ const last = (message) => state.messages.at(-1)?.id === message.id;
 
 function actions(message, isLast, view) {
   const mine = message.role === "user";
+  const answer = message.role === "assistant";
   const button = (name, label, act) => h("button.icon", { type: "button", "data-key": `${name} ${message.id}`, "aria-label": label, title: label, onclick: act }, icon(name));
   const busy = state.chat?.answering;
   return h("div.actions", { role: "group", "aria-label": mine ? "What to do with your message" : "What to do with this answer" },
     branches(message),
     message.text && button("copy", "Copy", () => copy(message.text)),
     !busy && button("edit", mine ? "Edit, as another branch" : "Edit this answer, as another branch", () => editor(message, view)),
-    !busy && !mine && button("again", "Answer again", () => again(message.id)),
-    !busy && !mine && isLast && message.text && button("go", "Go on writing", () => onward(message.id)),
+    !busy && answer && button("again", "Answer again", () => again(message.id)),
+    !busy && answer && isLast && message.text && !message.calls.length && button("go", "Go on writing", () => onward(message.id)),
     !busy && button("bin", "Delete this and all that follows", () => ask(message)),
     !mine && h("span.facts", {}, facts(message)));
 }
