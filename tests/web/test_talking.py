@@ -114,6 +114,16 @@ def test_another_window_follows_to_a_branch_before_what_it_shows(visit: Callable
     expect(page.locator(".answer .rendered")).to_have_text("You said: line 0")
 
 
+def test_copying_works_without_a_clipboard_of_the_browser(page: Page) -> None:
+    say(page, "to be copied")
+    rest(page)
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.get_by_label("Copy", exact=True).first.click()
+    expect(page.locator("#spoken")).to_have_text("Copied.")
+    page.get_by_label("Message", exact=True).press("Control+v")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("to be copied")
+
+
 def test_a_connection_that_breaks_off_in_an_answer_holds_nothing_up(page: Page, server: Server) -> None:
     cut, whole = (server.store.new_chat("smollm2", title=title).id for title in ("cut", "whole"))
     page.reload()

@@ -8,7 +8,7 @@ import { shortened, state } from "../state.js";
 import { count } from "../words.js";
 import { avatar } from "./avatar.js";
 import { confirm } from "./dialog.js";
-import { speak } from "./toast.js";
+import { speak, toast } from "./toast.js";
 
 /** @typedef {import("../state.js").Message} Message */
 
@@ -97,8 +97,22 @@ function branches(message) {
 }
 
 export async function copy(text) {
-  await navigator.clipboard.writeText(text);
-  speak("Copied.");
+  const written = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+  if (written || copyOld(text)) speak("Copied.");
+  else toast("This browser lets nothing be copied from here. Mark the text and copy it by hand.");
+}
+
+/** Browsers have no clipboard for pages that come over http from another machine; this they still have. */
+function copyOld(text) {
+  const focused = document.activeElement;
+  const field = h("textarea.unseen", { value: text });
+  document.body.append(field);
+  field.focus({ preventScroll: true });
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  focused?.focus({ preventScroll: true });
+  return done;
 }
 
 async function ask(message) {
