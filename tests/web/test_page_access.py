@@ -145,6 +145,16 @@ def test_the_keyboard_goes_through_everything_in_order(server: Server, visit: Ca
     assert order[7].startswith("Memory: ") and order[8:10] == ["Say hello", "Other models"]
 
 
+def test_the_field_that_is_written_in_is_seen_to_be(server: Server, visit: Callable[..., Watched]) -> None:
+    page = visit(server, color_scheme="light").page
+    edge = "element => getComputedStyle(element).borderColor"
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    assert page.locator("#composer .box").evaluate(edge) == "rgb(134, 80, 10)"  # 6.6 to 1 on white
+    page.get_by_role("button", name="Say hello").click()
+    page.get_by_label("Edit, as another branch").click()
+    assert page.locator("form.edit").evaluate(edge) == "rgb(134, 80, 10)"
+
+
 def test_dialogs_and_menus_give_the_focus_back(server: Server, visit: Callable[..., Watched]) -> None:
     page = visit(server).page
     more = page.get_by_label("More", exact=True)

@@ -29,6 +29,7 @@ def test_on_a_phone_the_chats_are_a_drawer_and_nothing_is_too_wide(
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     assert page.locator("#scroll").evaluate("element => element.scrollWidth - element.clientWidth") <= 0
     page.get_by_label("Show chats").click()
+    expect(page.get_by_label("New chat", exact=True)).to_be_focused()  # a field would bring up the keyboard
     expect(page.locator("#chats .chat")).to_be_in_viewport()
     page.locator("#veil").click(position={"x": 350, "y": 300})
     expect(page.locator("#side")).not_to_be_in_viewport()

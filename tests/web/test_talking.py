@@ -88,6 +88,8 @@ def test_what_is_written_while_a_chat_begins_stays_in_the_field(page: Page) -> N
     expect(page.locator(".answer .rendered")).to_have_text("You said: first")
     rest(page)
     expect(field).to_have_value("second")
+
+
 def test_going_on_shows_what_is_written_and_counts_all_of_it(page: Page, server: Server) -> None:
     server.models.answer = "word " * 40
     say(page, "Write")
@@ -114,6 +116,27 @@ def test_another_window_follows_to_a_branch_before_what_it_shows(visit: Callable
     expect(page.locator(".answer .rendered")).to_have_text("You said: line 0")
 
 
+def test_the_focus_is_never_lost(page: Page) -> None:
+    field = page.get_by_label("Message", exact=True)
+    for text in ("first", "second"):
+        say(page, text)
+        rest(page)
+    page.get_by_label("Answer again").last.click()
+    expect(page.locator(".branches")).to_be_visible()
+    expect(field).to_be_focused()
+    rest(page)
+    field.press("ArrowUp")
+    page.get_by_label("New wording").fill("third")
+    page.get_by_label("New wording").press("Enter")
+    expect(page.locator(".answer .rendered").last).to_have_text("You said: third")
+    expect(field).to_be_focused()
+    rest(page)
+    page.get_by_label("Delete this and all that follows").last.click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".answer .rendered")).to_have_count(1)
+    expect(field).to_be_focused()
+
+
 def test_copying_works_without_a_clipboard_of_the_browser(page: Page) -> None:
     say(page, "to be copied")
     rest(page)
@@ -135,6 +158,8 @@ def test_a_connection_that_breaks_off_in_an_answer_holds_nothing_up(page: Page, 
     say(page, "hello")
     expect(page.locator(".answer .rendered")).to_have_text("You said: hello")
     assert server.store.open(whole).messages
+
+
 def test_what_tools_were_asked_and_told_is_shown(page: Page, server: Server) -> None:
     call = {"id": "c", "name": "clock", "arguments": json.dumps({"zone": "UTC"})}
     answer = {"id": "2", "parent": "1", "role": "assistant", "content": "", "tool_calls": [call]}

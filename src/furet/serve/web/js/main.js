@@ -93,6 +93,11 @@ function connected(there) {
 function openSide() {
   document.body.classList.add("side-open");
   at("veil").hidden = false;
+  at(matchMedia("(hover: none)").matches ? "new-chat" : "search").focus({ preventScroll: true }); // no keyboard over the list
+}
+
+function toSearch() {
+  if (innerWidth <= 760) openSide();
   at("search").focus({ preventScroll: true });
 }
 
@@ -109,7 +114,7 @@ function keys(event) {
   const key = event.key.toLowerCase();
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName ?? "");
   const act =
-    control && key === "k" ? () => (document.body.classList.contains("side-open") || innerWidth > 760 ? at("search").focus() : openSide())
+    control && key === "k" ? toSearch
     : control && event.shiftKey && key === "o" ? () => openChat("")
     : control && key === "." ? () => (at("drawer").hidden ? openDrawer() : closeDrawer())
     : event.key === "?" && (!typing || (document.activeElement === at("field") && !at("field").value)) && !document.querySelector("dialog[open]") ? openHelp

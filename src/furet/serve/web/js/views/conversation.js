@@ -35,6 +35,12 @@ export function startConversation() {
 }
 
 function draw() {
+  const within = at("messages").contains(document.activeElement);
+  drawMessages();
+  if (within && document.activeElement === document.body) focusTalk(); // what had the focus is gone
+}
+
+function drawMessages() {
   at("welcome").hidden = Boolean(state.chat && state.messages.length);
   at("messages").hidden = !at("welcome").hidden;
   if (!state.messages.length) {

@@ -1,6 +1,6 @@
 /** One message, and what can be done with it. */
 
-import { again, edit, onward, removeMessage, select } from "../actions.js";
+import { again, edit, focusTalk, onward, removeMessage, select } from "../actions.js";
 import { h } from "../dom.js";
 import { showBlocks } from "../html.js";
 import { icon } from "../icons.js";
@@ -129,7 +129,7 @@ export function editor(message, view) {
   };
   const done = () => {
     view.replaceWith(messageView(message, last(message)));
-    document.getElementById("field").focus();
+    focusTalk();
   };
   const save = async () => {
     if (field.value.trim() && (await edit(message.id, field.value))) return;
