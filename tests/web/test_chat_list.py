@@ -123,6 +123,13 @@ def test_leaving_the_search_does_not_stop_an_answer(page: Page, server: Server) 
     expect(page.locator(".answer .rendered")).to_have_text("You said: a long story please")
 
 
+def test_all_contacts_are_within_reach(start: Callable[..., Server], visit: Callable[..., Watched]) -> None:
+    page = visit(start(*"abcdef")).page
+    expect(page.locator(".contact")).to_have_count(7)
+    for contact in page.locator(".contact").all():
+        expect(contact).to_be_in_viewport(ratio=1)
+
+
 def test_a_title_is_written_to_its_end_whatever_is_told_meanwhile(page: Page, server: Server) -> None:
     say(page, "a name to change")
     rest(page)
