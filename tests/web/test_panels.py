@@ -78,8 +78,14 @@ def test_in_a_group_each_answers_in_turn_or_when_called(page: Page, server: Serv
     page.get_by_label("Name of qwen").fill("smollm2")
     page.get_by_role("button", name="Begin").click()
     expect(page.get_by_role("dialog")).to_be_visible()  # two of the same name could not be called
+    page.get_by_label("Name of qwen").fill("x" * 41)
+    expect(page.get_by_label("Name of qwen")).to_have_value("x" * 40)
     page.get_by_label("Name of qwen").fill("Doubter")
     page.get_by_label("What qwen is told").fill("You doubt everything.")
+    page.route("**/ui/api/chats", lambda route: route.abort(), times=1)
+    page.get_by_role("button", name="Begin").click()
+    expect(page.locator("#toasts")).to_contain_text("does not answer")
+    expect(page.get_by_label("What qwen is told")).to_have_value("You doubt everything.")
     page.get_by_role("button", name="Begin").click()
     expect(page.locator("h1")).to_have_text("smollm2 and Doubter are listening.")
     say(page, "who is there?")
@@ -109,6 +115,8 @@ def test_models_are_planned_fetched_and_deleted(page: Page, server: Server) -> N
     page.get_by_role("menuitem", name="Delete the file…").click()
     page.get_by_role("dialog", name="Delete qwen?").get_by_role("button", name="Delete").click()
     expect(dialog.first.get_by_label("More for qwen")).to_have_count(0)
+
+
 @pytest.mark.parametrize("where", ["Other models", "More for qwen"])
 def test_a_button_can_be_pressed_while_a_download_goes_on(page: Page, server: Server, where: str) -> None:
     server.models.pause = 0.2

@@ -203,7 +203,7 @@ def _write_members(db: sqlite3.Connection, key: int, members: list[Member]) -> N
         if columns["model"] is None:
             raise BadRequest("members: model: wanted the reference of a model")
         settings = checks.settings("members: settings", member.settings)
-        name = checks.line("members: name", member.name, 40, least=1)
+        name = checks.line("members: name", member.name, checks.MAX_MEMBER, least=1)
         db.execute(
             "INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?)",
             (key, place, name, columns["model"], columns["system"], columns["preset"], settings),

@@ -12,7 +12,8 @@ from furet.errors import BadRequest
 
 MAX_CONTENT = 16 << 20  # characters of a message
 MAX_SYSTEM = 1 << 20
-MAX_NAME = 200  # of titles, models, members and presets
+MAX_NAME = 200  # of titles, models and presets
+MAX_MEMBER = 40  # of the name of a member, which is written out to call it
 MAX_ICON = 32
 MAX_SETTINGS = 256 << 10  # characters of JSON
 MAX_MEMBERS = 16
@@ -134,7 +135,7 @@ def members(name: str, value: object) -> list[Member]:
         raise BadRequest(f"{name}: wanted at most {MAX_MEMBERS} members")
     taken: set[str] = set()
     for member in value:
-        key = line(f"{name}: name", member.name, 40, least=1).casefold()
+        key = line(f"{name}: name", member.name, MAX_MEMBER, least=1).casefold()
         if key in taken:
             raise BadRequest(f"{name}: two are called {member.name!r}, wanted names that differ")
         taken.add(key)

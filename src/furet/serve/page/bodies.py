@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from furet.chat.store.checks import MAX_MEMBER
+
 MAX_SAID = 200_000  # characters of a message
 ModelName = Annotated[str, Field(min_length=1, max_length=512)]
 System = Annotated[str, Field(max_length=100_000)]
@@ -21,7 +23,7 @@ class Body(BaseModel):
 class MemberBody(Body):
     """A model in a group chat."""
 
-    name: Annotated[str, Field(min_length=1, max_length=60)]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_MEMBER)]
     model: ModelName
     system: System | None = None
 
@@ -49,7 +51,7 @@ class ChangeChat(Body):
 
 
 class Say(Body):
-    """What a person says; without `answer`, nobody answers."""
+    """What a person says."""
 
     text: Annotated[str, Field(min_length=1, max_length=MAX_SAID)]
 

@@ -8,6 +8,7 @@ import { avatar } from "./avatar.js";
 import { dialog } from "./dialog.js";
 
 const MOST = 8;
+const LONGEST = 40; // characters of a name
 
 export function newGroup() {
   dialog("New group", (close) => {
@@ -19,7 +20,7 @@ export function newGroup() {
       list.append(row(model, freeName(model, membersIn(list)), changed));
       changed();
     };
-    const begin = (event) => {
+    const begin = async (event) => {
       event.preventDefault();
       const members = membersIn(list);
       const names = members.map((member) => member.name.toLowerCase());
@@ -27,8 +28,9 @@ export function newGroup() {
       const field = twice < 0 ? null : list.children[twice].querySelector("input");
       field?.setCustomValidity("There is another member of this name.");
       if (field?.reportValidity() === false) return;
-      close();
-      newChat("", members);
+      start.disabled = true;
+      await newChat("", members, close);
+      changed();
     };
     return [h("form", { onsubmit: begin },
       h("p.lead", {}, "Each member answers in turn, and sees what the others said. The same model may take part twice, under two names."),
@@ -39,7 +41,7 @@ export function newGroup() {
 
 /** A member. @param {string} model @param {string} name @param {() => void} changed */
 function row(model, name, changed) {
-  const called = h("input.field", { value: name, maxlength: 60, required: true, "aria-label": `Name of ${name}`, oninput: () => called.setCustomValidity("") });
+  const called = h("input.field", { value: name, maxlength: LONGEST, required: true, "aria-label": `Name of ${name}`, oninput: () => called.setCustomValidity("") });
   const told = h("input.field", { maxlength: 2000, placeholder: "What it is told, such as: You doubt everything.", "aria-label": `What ${name} is told` });
   const item = h("li.member", { "data-model": model }, avatar(model, name), h("div.lines", {}, called, told),
     h("button.icon", { type: "button", "aria-label": `Take out ${name}`, title: "Take out", onclick: () => (item.remove(), changed()) }, icon("close")));
@@ -56,7 +58,7 @@ function membersIn(list) {
 
 /** The model's name, counted up where it is taken. @param {string} model @param {{name: string}[]} members */
 function freeName(model, members) {
-  const name = shortened(model).slice(0, 50);
+  const name = shortened(model).slice(0, LONGEST - 3);
   const taken = new Set(members.map((member) => member.name.toLowerCase()));
   for (let number = 1; ; number += 1) {
     const free = number > 1 ? `${name}-${number}` : name;
