@@ -6,7 +6,6 @@ const PATHS = {
   send: "M12 19V5M6 11l6-6 6 6",
   stop: "M7.5 7.5h9v9h-9z",
   copy: "M9 9h10v11H9zM15 9V4H5v11h4",
-  check: "M5 12.5l4.5 4.5L19 7.5",
   edit: "M14 6l4 4L8.5 19.5 4 20l.5-4.5zM12.5 7.5l4 4",
   again: "M19.5 12a7.5 7.5 0 1 1-2.2-5.3L20 9M20 4v5h-5",
   go: "M5 12h14M13 6l6 6-6 6",

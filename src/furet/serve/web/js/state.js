@@ -8,7 +8,7 @@
  * @typedef {{id: string, parent: string | null, role: string, speaker: string | null, model: string | null,
  *   text: string, calls: string[], blocks: string[], state: "complete" | "streaming" | "stopped" | "failed", error: string | null,
  *   siblings: string[], tokens: number, prompt: number, rate: number, reason: string | null, final?: number}} Message
- * @typedef {{name: string, ref: string, bytes: number, awake: boolean, planned: number, busy: number}} Model
+ * @typedef {{name: string, ref: string, bytes: number, awake: boolean, planned: number}} Model
  */
 
 export const state = {

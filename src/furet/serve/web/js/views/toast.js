@@ -1,12 +1,11 @@
-/** Passing notes: failures, and what was just done where it can be undone. */
+/** Passing notes: failures, and what was just done. */
 
 import { at, h } from "../dom.js";
 import { Failure } from "../api.js";
 
-/** @param {string} text @param {{label: string, act: () => void}} [offer] */
-export function toast(text, offer) {
-  const note = h("div.toast", {}, h("span", {}, text));
-  if (offer) note.append(h("button.button", { type: "button", onclick: () => (note.remove(), offer.act()) }, offer.label));
+/** @param {string} text */
+export function toast(text) {
+  const note = h("div.toast", {}, text);
   at("toasts").replaceChildren(note);
   setTimeout(() => note.remove(), 7000);
 }
