@@ -49,6 +49,8 @@ def test_a_message_of_the_open_branch_is_shown_while_somebody_answers(client: ht
     said = client.post(f"/ui/api/chats/{chat}/say", json={"text": "a b c d e f"}).json()["message"]["id"]
     found = client.post(f"/ui/api/messages/{said}/select")
     assert found.status_code == 200 and found.json()["messages"][0]["id"] == said
+
+
 def test_an_answer_that_is_gone_on_with_counts_from_where_it_was(client: httpx.Client, server: Server) -> None:
     def ended() -> Message:
         for _ in range(4000):
