@@ -23,8 +23,10 @@ from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any
+from urllib.parse import urlencode
 
 from serve.fake_models import FakeModels
+from serve.http.good_requests import PAGE, REQUESTS, SAID
 
 from furet.chat.store import Store
 from furet.serve.app import ServerSettings, create_app
@@ -32,57 +34,6 @@ from furet.serve.app import ServerSettings, create_app
 PATIENCE = 0.2  # seconds after which a stream is left, for some have no end
 MOST_PLACES = 1000  # of a body, that may be changed
 SLOW = 10.0  # seconds that no request may take
-SAID = [{"role": "user", "content": "one two"}]
-TOOL = {"name": "t", "description": "d", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
-CALL = {"id": "c", "type": "function", "function": {"name": "t", "arguments": "{}"}}
-CHAT = {
-    "model": "fake", "messages": [{"role": "system", "content": [{"type": "text", "text": "s"}]}, *SAID,
-    {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "c", "content": "x"},
-    *SAID], "stream": True, "stream_options": {"include_usage": True}, "n": 2, "stop": ["x"], "seed": 3,
-    "temperature": 0.5, "top_p": 0.9, "presence_penalty": 0.1, "frequency_penalty": 0.1, "logit_bias": {"5": 1.5},
-    "logprobs": True, "top_logprobs": 2, "max_completion_tokens": 5, "tools": [{"type": "function", "function": TOOL}],
-    "tool_choice": "auto", "parallel_tool_calls": True, "response_format": {"type": "json_schema", "json_schema":
-    {"name": "n", "schema": {"type": "object"}, "strict": True}}, "user": "u", "metadata": {"a": "b"}, "top_k": 5,
-    "min_p": 0.1, "dry_breakers": ["a"], "chain": ["top_k"], "mirostat": 1, "overflow": "drop", "preset": "chatml",
-}  # fmt: skip
-RESPONSE = {
-    "model": "fake", "input": [{"role": "user", "content": [{"type": "input_text", "text": "a"}]}, {"type":
-    "function_call", "call_id": "c", "name": "t", "arguments": "{}"}, {"type": "function_call_output", "call_id": "c",
-    "output": "x"}], "instructions": "i", "stream": True, "max_output_tokens": 5, "temperature": 0.5, "tools":
-    [{"type": "function", **TOOL}], "tool_choice": {"type": "function", "name": "t"}, "text": {"format": {"type":
-    "json_schema", "name": "n", "schema": {"type": "object"}}}, "include": ["message.output_text.logprobs"],
-    "top_logprobs": 1, "truncation": "auto", "metadata": {"a": "b"}, "store": True, "previous_response_id": None,
-}  # fmt: skip
-MESSAGES = {
-    "model": "fake", "max_tokens": 5, "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]},
-    {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "t", "input": {}}]}, {"role": "user",
-    "content": [{"type": "tool_result", "tool_use_id": "c", "content": "x"}]}], "system": "s", "stream": True, "tools":
-    [{"name": "t", "input_schema": {"type": "object"}}], "tool_choice": {"type": "auto"}, "temperature": 0.5,
-    "top_k": 5, "stop_sequences": ["x"], "metadata": {"user_id": "u"},
-}  # fmt: skip
-OLLAMA = {"temperature": 0.5, "num_predict": 5, "top_k": 5, "seed": 3, "stop": ["x"], "num_ctx": 512}
-REQUESTS: list[tuple[str, str, Any]] = [
-    ("POST", "/v1/chat/completions", CHAT),
-    ("POST", "/v1/chat/completions", {"model": "fake", "messages": SAID, "logprobs": True}),
-    ("POST", "/v1/completions", {"model": "fake", "prompt": ["a b", "c"], "n": 2, "echo": True, "max_tokens": 5}),
-    ("POST", "/v1/completions", {"model": "fake", "prompt": "a b", "logprobs": 2, "stream": True, "suffix": None}),
-    ("POST", "/v1/embeddings", {"model": "fake-embed", "input": ["a", "b"], "encoding_format": "base64"}),
-    ("POST", "/v1/responses", RESPONSE),
-    ("POST", "/v1/messages", MESSAGES),
-    ("POST", "/v1/messages/count_tokens", {"model": "fake", "messages": SAID}),
-    ("POST", "/tokenize", {"model": "fake", "content": "a b", "add_special": True, "with_pieces": True}),
-    ("POST", "/detokenize", {"model": "fake", "tokens": [0, 1]}),
-    ("POST", "/api/chat", {"model": "fake", "messages": SAID, "options": OLLAMA, "tools": CHAT["tools"]}),
-    ("POST", "/api/chat", {"model": "fake", "messages": SAID, "stream": False, "format": {"type": "object"}}),
-    ("POST", "/api/generate", {"model": "fake", "prompt": "a", "options": OLLAMA, "keep_alive": "5m"}),
-    ("POST", "/api/embed", {"model": "fake-embed", "input": ["a", "b"], "truncate": True}),
-    ("POST", "/api/show", {"model": "fake", "verbose": True}),
-    ("POST", "/api/pull", {"model": "fake", "stream": True}),
-    ("DELETE", "/api/delete", {"model": "fake"}),
-    ("GET", "/v1/models/fake", None),
-    ("GET", "/api/tags", None),
-    ("GET", "/v1/responses/resp_0", None),
-]  # fmt: skip
 STRANGE: list[Any] = [
     None, True, False, 0, -1, 1, 17, 65, 2**31, 2**32, 2**53 + 1, 2**63, -(2**63), 2**64, 10**400, 0.0, -0.0, 0.5,
     1e-320, 1.7e308, float("nan"), float("inf"), float("-inf"), "", "a", " ", "\0", "\ud800", "\udfff\ud800", "\ufeff",
@@ -90,6 +41,11 @@ STRANGE: list[Any] = [
     "a" * 70_000, [], [None], [[]], [{}], {}, {"": 1}, {"a": {}}, {"type": "text"}, {"type": "function"},
     {"$ref": "#"}, {"role": "user"}, ["a"] * 300, [0] * 5000, "auto", "required", "json", "text",
     {"type": "object", "properties": {"a": {"$ref": "x"}}},
+]  # fmt: skip
+TEXTS = [
+    "", "0", "-1", "é", "\0", "\udcff", ",,", "0,0", "0,nan,0", "0,1e999,0", "0,1.5,99999999999999999999", "9" * 199,
+    "99999999999999999999,0,0", "-9999999999999999999,0,0", "0,0,-99999999999999999999", "true", "resp_0", "fake", "%",
+    "*", '"', "a" * 199,
 ]  # fmt: skip
 NAMES = ["", "a", "model", "messages", "stream", "n", "__class__", "logprobs", "temperature", "\ud800", "x" * 999]
 
@@ -117,8 +73,24 @@ class Target:
 
     def close(self) -> None:
         """Give everything back."""
+        self.rest()
         self.store.close()
         self.loop.close()
+
+    def rest(self) -> None:
+        """Let what goes on by itself come to its end."""
+        if left := asyncio.all_tasks(self.loop):
+            self.loop.run_until_complete(asyncio.wait(left, timeout=SLOW))
+
+    def filled(self, path: str) -> str:
+        """The path with a chat and a message that there are."""
+        if "{chat}" not in path and "{message}" not in path:
+            return path
+        chats = self.store.chats(limit=1).chats
+        chat = chats[0] if chats else self.store.new_chat("fake")
+        messages = self.store.open(chat.id).messages
+        message = messages[-1] if messages else self.store.say(chat.id, "one")
+        return path.replace("{chat}", chat.id).replace("{message}", message.id)
 
     def call(self, method: str, path: str, body: bytes | None, kind: bytes = b"application/json") -> Any:
         """Status, content type and body; a stream that goes on is left after a while."""
@@ -165,7 +137,9 @@ def mutations(seed: int) -> Iterator[tuple[str, str, bytes | None, bytes]]:
     """Method, path, body and content type of good requests in which something was changed, without end."""
     random = Random(seed)
     while True:
-        method, path, body = random.choice(REQUESTS)
+        method, path, body = random.choice(PAGE if random.random() < 0.4 else REQUESTS)
+        if method == "GET" and body is not None:
+            path, body = f"{path}?{_changed_query(body, random)}", None
         if random.random() < 0.03:
             method = random.choice(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
         if random.random() < 0.05:
@@ -226,6 +200,13 @@ def _changed_bytes(text: bytes, random: Random) -> bytes:
     return random.choice([b"", b"[" * 100_000, b"{}", b"null", b"\xef\xbb\xbf" + text, text + text])
 
 
+def _changed_query(given: dict[str, str], random: Random) -> str:
+    query = dict(given)
+    for _ in range(random.choice((0, 1, 1, 2))):
+        query[random.choice([*given, "a"])] = random.choice(TEXTS)
+    return urlencode(query, errors="surrogateescape", safe="{}")
+
+
 def _changed_path(path: str, random: Random) -> str:
     parts = path.split("/")
     parts[random.randrange(len(parts))] = random.choice(["", "..", "%00", "a" * 300, "é", "\0", "v1", "api", "{id}"])
@@ -240,7 +221,7 @@ def fuzz(target: Target, count: int, seed: int) -> Found:
         method, path, body, kind = next(requests)
         begun = monotonic()
         try:
-            status, content_type, answer = target.call(method, path, body, kind)
+            status, content_type, answer = target.call(method, target.filled(path), body, kind)
             problem = _problem(status, content_type, answer, method)
             found.statuses[status or 0] += 1
         except Exception as error:
@@ -306,6 +287,7 @@ def alive(target: Target) -> bool:
     """Whether the server answers as on its first day, and makes nothing any more."""
     body = json.dumps({"model": "fake", "messages": SAID}).encode()
     status, _, answer = target.call("POST", "/v1/chat/completions", body)
+    target.rest()
     return status == 200 and b"one two" in answer and target.models.running == 0
 
 

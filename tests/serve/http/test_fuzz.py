@@ -19,7 +19,7 @@ def target(tmp_path: Path) -> Iterator[fuzz.Target]:
 
 
 def test_changed_requests_are_answered_and_leave_the_server_alive(target: fuzz.Target) -> None:
-    found = fuzz.fuzz(target, 400, seed=7)
+    found = fuzz.fuzz(target, 600, seed=7)
     assert found.wrong == [] and fuzz.alive(target)
     assert found.statuses[200] > 20 and found.statuses[400] > 100
 
@@ -35,7 +35,7 @@ def test_a_request_that_fails_is_noticed(target: fuzz.Target, monkeypatch: pytes
         raise ZeroDivisionError
 
     monkeypatch.setattr(target.models, "_events", broken)
-    found = fuzz.fuzz(target, 60, seed=7)
+    found = fuzz.fuzz(target, 100, seed=2)
     assert found.wrong and "answered 500" in found.wrong[0] and not fuzz.alive(target)
 
 
