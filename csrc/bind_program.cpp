@@ -99,12 +99,16 @@ struct PyProgram {
     }
 
     void step(furet::Pool& pool, In<int32_t> tokens, nb::sequence runs, In<int32_t> rows, Logits out) {
-        furet::Step step{tokens.data(), (int64_t)tokens.size(), {}, rows.data(), (int64_t)rows.size(), out.data()};
         require(out.shape(0) == rows.size() && (rows.size() == 0 || (int64_t)out.shape(1) == vocabulary), "out must be [rows, " + std::to_string(vocabulary) + "]");
+        // Without the GIL other threads may write to these arrays, which are checked once, and let go of the caches.
+        const std::vector<int32_t> given(tokens.data(), tokens.data() + tokens.size()), wanted(rows.data(), rows.data() + rows.size());
+        std::vector<nb::object> caches;
+        furet::Step step{given.data(), (int64_t)given.size(), {}, wanted.data(), (int64_t)wanted.size(), out.data()};
         for (nb::handle run : runs) {
             nb::tuple pair = nb::cast<nb::tuple>(run);
             require(pair.size() == 2, "a run is (cache, count)");
-            step.runs.push_back({&nb::cast<furet::Cache&>(pair[0]), nb::cast<int64_t>(pair[1])});
+            caches.push_back(nb::cast<nb::object>(pair[0]));
+            step.runs.push_back({&nb::cast<furet::Cache&>(caches.back()), nb::cast<int64_t>(pair[1])});
         }
         nb::gil_scoped_release release;
         program.step(pool, std::move(step));

@@ -130,6 +130,7 @@ void Program::make_room(const Step& step) {
 }
 
 void Program::step(Pool& pool, Step step) {
+    const std::lock_guard<std::mutex> alone(stepping_);
     check_step(step, max_tokens_, max_rows_, reader_);
     for (const Instruction& instruction : instructions_) {
         check_step(step, instruction, buffers_);

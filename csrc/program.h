@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -97,7 +98,7 @@ public:
     int64_t width(int buffer) const;
     // What the last step has left in a buffer of floats, of its first so many rows of logits. -> [rows, width]
     void read(int buffer, int64_t rows, float* out) const;
-    // Throws std::invalid_argument before anything is changed.
+    // Throws std::invalid_argument before anything is changed. One step at a time: a second thread waits.
     void step(Pool& pool, Step step);
 
 private:
@@ -121,6 +122,7 @@ private:
     std::vector<Instruction> instructions_;
     std::deque<Tasks> tasks_;           // of each instruction
     Parts parts_;
+    std::mutex stepping_;
 };
 
 }  // namespace furet
