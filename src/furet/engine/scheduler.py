@@ -8,9 +8,11 @@ taken from it when an older one wants the room; it then computes anew what is no
 
 from __future__ import annotations
 
+import atexit
 from collections import deque
 from collections.abc import Callable
-from threading import Condition, Thread, current_thread
+from functools import partial
+from threading import Condition, Lock, Thread, current_thread
 from time import perf_counter
 from typing import NamedTuple, TypeVar
 
@@ -28,6 +30,7 @@ BESIDE = 32  # tokens of prompts in a step that has answers in it
 FEW = 8  # tokens that a step computes for little more than one
 MOST_WAITING = 1024  # requests
 IDLE = 0.2  # seconds after which the thread ends; the next request begins another
+LAST = 2.0  # seconds that the end of the program waits for the last step
 
 T = TypeVar("T")
 
@@ -62,6 +65,7 @@ class Scheduler:
         self._hidden = np.empty((backend.max_rows, backend.width), dtype=np.float32)
         self._changed = Condition()
         self._thread: Thread | None = None
+        self._stepping = Lock()
         self._news = False  # something may have changed since the last look
         self._calls: deque[Callable[[], None]] = deque()
         self._waiting: list[Work] = []  # the first is served first
@@ -124,6 +128,15 @@ class Scheduler:
             if self._thread is not None:  # one steps for all
                 return
             self._thread = current_thread()
+        stop = partial(self._stop)  # one of its own: the next thread's is not taken back with it
+        atexit.register(stop)
+        try:
+            self._serve()
+        finally:
+            atexit.unregister(stop)
+
+    def _serve(self) -> None:
+        """Step whenever there is news, until there is none for a while."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._news, IDLE)
@@ -131,9 +144,18 @@ class Scheduler:
                     self._thread = None
                     return
                 self._news = False
-            while self._calls or self._step():
-                while self._calls:
-                    self._calls.popleft()()
+            going = True
+            while going:
+                with self._stepping:
+                    while self._calls:
+                        self._calls.popleft()()
+                    going = self._step()
+
+    def _stop(self) -> None:
+        """Step no more. The interpreter is about to end, and what comes back to it from the core after that ends the process
+        by a signal.
+        """
+        self._stepping.acquire(timeout=LAST)
 
     def _step(self) -> bool:
         """Compute one step; False when nobody wants any."""
