@@ -152,8 +152,8 @@ class Scheduler:
                     going = self._step()
 
     def _stop(self) -> None:
-        """Step no more. The interpreter is about to end, and what comes back to it from the core after that ends the process
-        by a signal.
+        """Step no more. The interpreter is about to end, and who comes back to it from the core after that ends the
+        process by a signal.
         """
         self._stepping.acquire(timeout=LAST)
 
