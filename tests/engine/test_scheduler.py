@@ -52,8 +52,23 @@ def idle(model) -> bool:
     return model._scheduler.counts == (0, 0)
 
 
+def stand_until(model, waiting: int) -> None:
+    """Have no step made until so many requests wait: threads begin when they please."""
+    stands = threading.Event()
+
+    def stand() -> None:
+        stands.set()
+        deadline = time.monotonic() + 10
+        while model._scheduler.counts[1] < waiting and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    threading.Thread(target=model._scheduler.call, args=(stand,)).start()
+    assert stands.wait(10)
+
+
 def test_answers_are_computed_in_one_step(load, steps):
     model = load(sequences=8)
+    stand_until(model, waiting=8)
     answers = together(model, [[n, *PROMPT] for n in range(8)], max_tokens=60, speculate=False, **ALONE)
     assert max(map(len, steps)) == 8 and len(steps) < 8 * 60
     alone = load()
@@ -66,6 +81,7 @@ def test_a_prompt_beside_answers_goes_in_by_few_tokens(load, steps):
     model = load(sequences=2)
     stream = model.stream(PROMPT, max_tokens=200, speculate=False, **ALONE)
     next(stream)
+    stand_until(model, waiting=1)
     with ThreadPoolExecutor(1) as other:
         job = other.submit(model.generate, PROMPT * 15, max_tokens=2, **ALONE)
         rest = list(stream)
