@@ -187,7 +187,10 @@ def _request(talk: _Talk, offer: Offer, model: Model, options: Mapping[str, Any]
             hint = 'leave one of them out; tool_choice "none" does that with tools'
             raise BadRequest(f"{form}: an answer that may call tools cannot have a form as well", hint)
         merged["grammar"] = calls_grammar(offer, talk.family, model.tokenizer)
-    return Request(**merged, stop=(*given, *talk.format.stops)), given
+    # A text that ends a turn may be a part of what has a form, as what must be a call has. Where a model may call, it
+    # mostly writes text, which nothing else may end.
+    stops = () if form is not None or offer.must else talk.format.stops
+    return Request(**merged, stop=(*given, *stops)), given
 
 
 def _fitted(talk: _Talk, model: Model, request: Request, overflow: Overflow, *, resume: bool) -> Fitted:
