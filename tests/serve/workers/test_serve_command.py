@@ -139,7 +139,7 @@ def test_what_cannot_be_served(
 def test_a_model_that_does_not_fit(tinies: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0", "--no-page", "--memory", "1M", str(tinies[0])]) == 5
     said = capsys.readouterr().err
-    assert "tiny0 needs" in said and "the budget asked for less 100.0 MB for the server" in said
+    assert "tiny0 needs" in said and "the budget asked for less 318.1 MB for the server" in said
 
 
 def test_without_the_libraries_it_says_what_to_install(
