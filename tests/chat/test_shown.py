@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from furet.chat.tools.shown import Shown
-from furet.engine import Piece
+from furet.engine.answer import Piece
 
 
 def test_a_name_stands_where_its_token_is_also_when_text_was_held_back(model):

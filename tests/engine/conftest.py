@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import tiny
 
-from furet.engine import Model, open_model
+from furet.engine.load import open_model
+from furet.engine.model import Model
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from typing import Any
 from furet.chat.events import Began, CallArguments, CallBegan, Ended, Event, Text
 from furet.engine.memory import Budget
 from furet.errors import BadRequest, NotFound
-from furet.sample.logprobs import TokenLogprob
+from furet.sample.token_logprob import TokenLogprob
 from furet.serve.jobs import (
     AnswerChat,
     Continue,

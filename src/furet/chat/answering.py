@@ -25,7 +25,9 @@ from furet.errors import BadRequest
 from furet.sample.draws import fresh_seed
 
 if TYPE_CHECKING:
-    from furet.engine import Completion, Model, Piece, Stream
+    from furet.engine.answer import Completion, Piece
+    from furet.engine.model import Model
+    from furet.engine.stream import Stream
 
 OPTIONS = frozenset(field.name for field in fields(Request))
 

@@ -18,8 +18,11 @@ from furet.errors import BadRequest
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from furet.engine import Completion, Model, Options, Stream
+    from furet.engine.answer import Completion
     from furet.engine.generate import Progress
+    from furet.engine.model import Model
+    from furet.engine.request import Options
+    from furet.engine.stream import Stream
 
 
 class Chat:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from furet.sample.logprobs import TokenLogprob
+from furet.sample.token_logprob import TokenLogprob
 
 Reason = Literal["stop", "length", "cancelled", "tool_calls"]
 

@@ -19,7 +19,7 @@ from furet.chat.prompt import Prompts
 from furet.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
-    from furet.engine import Model
+    from furet.engine.model import Model
     from furet.text.template import ChatTemplate
     from furet.text.tokenizer import Tokenizer
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from furet.engine import Model
+    from furet.engine.model import Model
 
 MOST_BYTES = 4 << 30  # of all files; FEWEST of them stay all the same
 FEWEST = 1

@@ -9,7 +9,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from furet.engine import Completion
+    from furet.engine.answer import Completion
     from furet.text.tokenizer import Tokenizer
 
 MAX_TOKENS = 1 << 18  # of all together

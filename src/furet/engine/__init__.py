@@ -7,26 +7,3 @@
       generate, ahead       logits become tokens and text; guesses that the next step verifies
       kept                  keys and values in a file
 """
-
-from __future__ import annotations
-
-from furet.engine.answer import Completion, Piece, Timings
-from furet.engine.load import Loaded, open_model
-from furet.engine.model import Model
-from furet.engine.plan import Plan, plan
-from furet.engine.request import Options, Request
-from furet.engine.stream import Stream
-
-__all__ = [
-    "Completion",
-    "Loaded",
-    "Model",
-    "Options",
-    "Piece",
-    "Plan",
-    "Request",
-    "Stream",
-    "Timings",
-    "open_model",
-    "plan",
-]

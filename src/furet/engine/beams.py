@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from furet.engine.answer import Beam, FinishReason, Piece
 from furet.sample.candidates import Logits, largest
-from furet.sample.logprobs import TokenLogprob, normaliser, token_logprob
+from furet.sample.logprobs import normaliser, token_logprob
 from furet.sample.stop import StopStrings
+from furet.sample.token_logprob import TokenLogprob
 
 if TYPE_CHECKING:
     from furet.engine.generate import Task

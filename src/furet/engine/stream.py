@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from furet.engine.answer import Beam, Completion, FinishReason, Piece, Timings
 from furet.errors import BadRequest
-from furet.sample.logprobs import TokenLogprob
+from furet.sample.token_logprob import TokenLogprob
 
 
 class Draft:

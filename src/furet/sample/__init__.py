@@ -11,5 +11,6 @@ mirostat      the surprise of tokens held near a target
 reference     all of these by their definitions, over the full order, in float64
 draws         numbers in [0, 1) that depend on the seed and the place in the answer, on nothing else
 logprobs      log-probabilities of the model itself, before any setting
+token_logprob one of them, as it travels to the user
 stop          stop strings, found in a stream of pieces
 """

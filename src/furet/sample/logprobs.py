@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from furet.sample.candidates import Logits, largest
-
-
-@dataclass(frozen=True)
-class TokenLogprob:
-    """One token of an answer.
-
-    logprob     natural logarithm of its probability
-    top         the most probable tokens at its place and theirs, by falling probability
-    """
-
-    token: int
-    logprob: float
-    top: tuple[tuple[int, float], ...] = ()
+from furet.sample.token_logprob import TokenLogprob
 
 
 def token_logprob(logits: Logits, token: int, alternatives: int = 0) -> TokenLogprob:

@@ -362,18 +362,15 @@ def test_settings_that_would_not_hold_are_refused(settings: dict[str, Any]) -> N
         ServerSettings(**settings)
 
 
-def test_the_application_is_imported_quickly() -> None:
-    """In no more time than fastapi takes, however busy the machine; and without what only models need."""
+def test_the_application_is_imported_without_what_only_models_need() -> None:
+    """Each of these takes longer to import than the whole of furet.serve."""
     import subprocess
     import sys
 
-    code = (
-        "import sys; from time import process_time as now; a = now(); import fastapi; b = now(); "
-        "import furet.serve.app; print((now() - b) / (b - a), *sys.modules)"
-    )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for _ in range(3)]
-    assert min(float(each.stdout.split()[0]) for each in runs) < 1.0, runs[0].stderr
-    assert not {"llguidance", "tokenizers", "jinja2", "sqlite3", "pygments", "openai"} & set(runs[0].stdout.split())
+    code = "import sys; import furet.serve.app; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
+    assert "furet.serve.app" in loaded
+    assert not {"numpy", "llguidance", "tokenizers", "jinja2", "sqlite3", "pygments", "openai"} & loaded
 
 
 async def _never(scope: Any, receive: Any, send: Any) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from serve.fake_models import FakeModels
 
 from furet.errors import Busy, ContextOverflow, DoesNotFit, WorkerDied
-from furet.sample.logprobs import TokenLogprob
+from furet.sample.token_logprob import TokenLogprob
 from furet.serve.jobs import AnswerChat, Continue
 from furet.serve.openai.completions import _Logprobs
 

@@ -13,7 +13,7 @@ from furet import errors
 from furet.chat.events import Began, CallArguments, CallBegan, Ended, Text
 from furet.errors import BadRequest, FuretError
 from furet.files.store.disk import DiskFull
-from furet.sample.logprobs import TokenLogprob
+from furet.sample.token_logprob import TokenLogprob
 from furet.serve import process, wire
 from furet.serve.jobs import AnswerChat, Continue, CountTokens, Detokenize, Embed, Result, Tokenize
 from furet.serve.wire import Malformed

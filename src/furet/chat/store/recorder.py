@@ -13,8 +13,9 @@ from furet.errors import FuretError
 
 if TYPE_CHECKING:
     from furet.chat.chat import Chat
-    from furet.engine import Completion, Piece, Stream
+    from furet.engine.answer import Completion, Piece
     from furet.engine.generate import Progress
+    from furet.engine.stream import Stream
 
 Written = TypeVar("Written")
 

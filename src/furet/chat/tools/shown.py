@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from furet.engine import Piece
+    from furet.engine.answer import Piece
     from furet.text.tokenizer import Tokenizer
 
 

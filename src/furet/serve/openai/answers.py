@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import furet
 from furet.chat.events import CallArguments, CallBegan, Ended, Event, Text
-from furet.sample.logprobs import TokenLogprob
+from furet.sample.token_logprob import TokenLogprob
 from furet.serve.jobs import AnswerChat, Continue, Detokenize
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 
 from furet.chat.events import Began, Ended, Event, Text
 from furet.errors import BadRequest
-from furet.sample.logprobs import TokenLogprob
+from furet.sample.token_logprob import TokenLogprob
 from furet.serve import sse
 from furet.serve.fields import EngineFields, Label, Name, Tokens, Words, options_of
 from furet.serve.jobs import AnswerChat, Continue, Detokenize
