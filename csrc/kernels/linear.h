@@ -129,19 +129,25 @@ static Span tile_of(const LinearArgs& a, int64_t tile, Span s) {
 }
 
 // Blocks [first, first + blocks) of NT tokens' rows side by side. Where there are fewer tokens, the last one counts for the others.
-template <int NT> static const Q8Block* side_by_side(const LinearArgs& a, int64_t first, int64_t blocks, Scratch& scratch) {
-    Q8Block* out = (Q8Block*)scratch.sums;
+template <int NT> static const ReadyBlock* side_by_side(const LinearArgs& a, int64_t first, int64_t blocks, Scratch& scratch) {
+    const bool ready = !keeps_offset(a.info->form);
+    int offset = 0;
+    with_unpacker(a.info->type, [&](auto unpacker) { offset = decltype(unpacker)::kOffset; });
+    ReadyBlock* out = (ReadyBlock*)scratch.sums;
     for (int t = 0; t < NT; ++t) {
         const Q8Block* x = (const Q8Block*)(a.x + row_of(a.x_rows, t < a.tokens ? t : a.tokens - 1) * a.x_stride) + first;
-        if (NT == 1) return x;
-        for (int64_t b = 0; b < blocks; ++b) out[b * NT + t] = x[b];
+        if (NT == 1 && ready) return (const ReadyBlock*)x;
+        for (int64_t b = 0; b < blocks; ++b) {
+            if (ready) std::memcpy(&out[b * NT + t], x + b, sizeof *out);
+            else make_ready(x[b], offset, a.info->group, out[b * NT + t]);
+        }
     }
     return out;
 }
 
 template <int NT> struct FewTokens {
     // Columns whose activations lie side by side.
-    static constexpr int64_t kColumns = NT == 1 ? INT64_MAX : (int64_t)(sizeof Scratch::sums / sizeof(Q8Block)) / NT * 32;
+    static constexpr int64_t kColumns = (int64_t)(sizeof Scratch::sums / sizeof(ReadyBlock)) / NT * 32;
     // Tiles whose sums are kept from one span to the next.
     static constexpr int64_t kTiles = (int64_t)sizeof Scratch::panel / (kRowTile * NT * (int64_t)sizeof(float));
 };
@@ -155,7 +161,7 @@ template <int NT> static void finish_few(const LinearArgs& a, const Span& s, con
 }
 
 // One tile and the columns of s, with x [32 columns, NT tokens].
-template <int NT> static void multiply_few(const LinearArgs& a, const Span& s, const Q8Block* x, float* kept) {
+template <int NT> static void multiply_few(const LinearArgs& a, const Span& s, const ReadyBlock* x, float* kept) {
     Tile<1, NT> y[kRowVectors];
     for (int v = 0; v < kRowVectors; ++v)
         for (int t = 0; t < NT; ++t) y[v].sum[0][t] = s.first ? zero() : load(kept + 16 * (v * NT + t));
@@ -172,7 +178,7 @@ template <int NT> static void linear_few(const LinearArgs& a, int64_t first, int
     Span s{};
     for (; s.column < a.columns; s.column += s.columns) {
         next_span(a, FewTokens<NT>::kColumns, s);
-        const Q8Block* x = side_by_side<NT>(a, s.column / 32, s.columns / 32, scratch);
+        const ReadyBlock* x = side_by_side<NT>(a, s.column / 32, s.columns / 32, scratch);
         for (int64_t tile = first; tile < last; ++tile)
             multiply_few<NT>(a, tile_of(a, tile, s), x, (float*)scratch.panel + (tile - first) * kRowTile * NT);
     }
@@ -189,6 +195,8 @@ static void linear_tokens(const LinearArgs& a, Span s, Scratch& scratch) {
         next_span(a, kPanelColumns, s);
         unpack_span(a, s, scratch);
         if constexpr (kInParts) arrange<Part>((PanelBlock*)scratch.panel, s.columns / 32);
+        if constexpr (kFloatSums)
+            for (int v = 0; v < kRowVectors; ++v) fill_multiples((PanelBlock*)scratch.panel + v * kPanelBlocks, s.columns / 32, a.info->group);
         multiply_all(a, s, scratch);
     }
 }

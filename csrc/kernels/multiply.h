@@ -2,13 +2,20 @@
 //
 // For an output, with blocks b of 32 columns in order, and all sums in float32 except the integer dot products:
 //
-//   y = fma(scale_w[b] * float(sum_j w[b][j] * x[b][j]), scale_x[b], y)        of each group
+//   y = fma(float(sum_j w[b][j] * x[b][j]), scale_w[b] * scale_x[b], y)        of each group
 //   y = fma(total_w[b], mid_x[b], y)                  total_w = sum of scale_w * code over the block
 //   y = fma(min[b], sum_x[b], y)                      of each group, for types with mins
 //
 // This order is the same for one token or many and for any split of the work, so results are equal bit for bit.
-// Error: the integer part is exact (|sum| <= 32 * 255 * 127 < 2^24); one rounding for each fma and product.
+// Error: the integer part is exact (|sum| <= 32 * 255 * 127 < 2^21); one rounding for each fma and product.
+//
+// Where kFloatSums a sum begins with the bits of a float (see activations.h), and the subtraction of that float, which is exact
+// and no work for the units that multiply, is all the conversion there is. In a panel it gives the sum times the power of two
+// in scale_x, so that fma(sum, one of the weight's eight multiples, y) has the very product above. (Equal to the bit as long as
+// scale_w * scale_x is no subnormal number.)
 #pragma once
+
+#include <cstring>
 
 #include "../activations.h"
 #include "../kernels.h"
@@ -19,35 +26,19 @@ namespace furet::FURET_ISA {
 
 constexpr int kRowTile = 16 * kRowVectors;
 constexpr int kPanelBlocks = kPanelColumns / 32;
+static_assert(kRowVectors * kPanelBlocks * sizeof(PanelBlock) <= sizeof Scratch::panel);
 
 // Outputs of 16 rows and one token each.
 template <int RV, int NT> struct Tile { F32 sum[RV][NT]; };
 
-// Their integer dot products over one group of columns, kept plus kSumBase where kFloatSums.
+// Their integer dot products over one group of columns, kept plus the token's base where kFloatSums.
 template <int RV, int NT> struct Dots { I32 sum[RV][NT]; };
 
-// What such a sum begins with; `added` is what is added to signed codes, a power of two. (The shift is exact.)
-template <Form form, int group, int added> FURET_INLINE int32_t start(const Q8Block& x, int half) {
-    constexpr int32_t base = kFloatSums ? kSumBase : 0;
-    if constexpr (form == Form::Minned || kSignedBias == 0) {
-        return base;
-    } else {
-        constexpr int shift = __builtin_ctz(kSignedBias / added);
-        return ((group == 32 ? x.bias : x.half_bias[half]) >> shift) + (base - (base >> shift));
-    }
+// What such a sum begins with; signed codes have kSignedBias added.
+template <Form form, int group> FURET_INLINE int32_t start(const Q8Block& x, int half) {
+    if constexpr (form == Form::Signed && kSignedBias != 0) return group == 32 ? x.bias : x.half_bias[half];
+    else return kFloatSums ? x.base : 0;
 }
-
-// The scales of a group of 16 rows. No conversion is needed where sums are bits of floats: what they count too much is taken
-// away again exactly, for no scale has more than 22 bits, and the product is rounded once as the other is. (A scale over 2^104,
-// which no model has and only MXFP4 and Q8_K can hold, gives no number there.)
-struct Scale {
-    F32 scale, away;
-    FURET_INLINE_MEMBER void read(const float* p) {
-        scale = load(p);
-        away = mul(scale, splat(-0x1.8p23f));
-    }
-    FURET_INLINE_MEMBER F32 times(I32 sum) const { return kFloatSums ? fma(as_float(sum), scale, away) : mul(scale, to_float(sum)); }
-};
 
 // `alone`: no other codes meet these 4 values next.
 template <Form form, bool alone = false> FURET_INLINE I32 dot_of(I32 sum, Bytes codes, const int8_t* x) {
@@ -60,7 +51,7 @@ template <Form form, int group, int RV, int NT>
 FURET_INLINE void dot_group(const PanelBlock* w, const Tokens<NT>& x, int half, Dots<RV, NT>& out) {
     constexpr int lines = group / 4;
     for (int t = 0; t < NT; ++t) {
-        const I32 first = splat_int(start<form, group, kSignedBias>(*x[t], half));
+        const I32 first = splat_int(start<form, group>(*x[t], half));
         for (int v = 0; v < RV; ++v) out.sum[v][t] = first;
     }
 #pragma GCC unroll 8
@@ -72,21 +63,36 @@ FURET_INLINE void dot_group(const PanelBlock* w, const Tokens<NT>& x, int half, 
     }
 }
 
-template <Form form, int group, int half, class Block, int RV, int NT>
-FURET_INLINE void add_products(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
+// Bytes from the first of a weight's multiples to that which meets the token's scale.
+FURET_INLINE int64_t multiple_of(const Q8Block& x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x.scale, sizeof bits);
+    return (bits & kEighthBits) / kEighth * sizeof PanelBlock::multiple[0][0];
+}
+
+template <Form form, int group, int half, int RV, int NT>
+FURET_INLINE void add_products(const PanelBlock* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
     Dots<RV, NT> dots;
     dot_group<form, group>(w, x, half, dots);
-    Scale scale[RV];
-    for (int v = 0; v < RV; ++v) scale[v].read(w[v * kPanelBlocks].scale[half]);
     for (int t = 0; t < NT; ++t) {
-        const F32 by = splat(x[t]->scale);
-        for (int v = 0; v < RV; ++v) y.sum[v][t] = fma(scale[v].times(dots.sum[v][t]), by, y.sum[v][t]);
+        if constexpr (kFloatSums) {
+            const F32 base = as_float(splat_int(x[t]->base));
+            const char* multiple = (const char*)w->multiple[half] + multiple_of(*x[t]);
+            for (int v = 0; v < RV; ++v) {
+                const F32 scale = load((const float*)(multiple + v * kPanelBlocks * sizeof(PanelBlock)));
+                y.sum[v][t] = fma(sub(as_float(dots.sum[v][t]), base), scale, y.sum[v][t]);
+            }
+        } else {
+            const F32 by = splat(x[t]->scale);
+            for (int v = 0; v < RV; ++v)
+                y.sum[v][t] = fma(to_float(dots.sum[v][t]), mul(load(w[v * kPanelBlocks].scale[half]), by), y.sum[v][t]);
+        }
     }
 }
 
 // Adds the floats of each block's rows that `of_rows` leads to, times the token's `of_token`, which all rows share.
-template <class Block, int RV, int NT, class OfRows, class OfToken>
-FURET_INLINE void add_scaled(const Block* w, const Tokens<NT>& x, OfRows of_rows, OfToken of_token, Tile<RV, NT>& y) {
+template <class Block, class X, int RV, int NT, class OfRows, class OfToken>
+FURET_INLINE void add_scaled(const Block* w, const Tokens<NT, X>& x, OfRows of_rows, OfToken of_token, Tile<RV, NT>& y) {
     F32 rows[RV];
     for (int v = 0; v < RV; ++v) rows[v] = load(of_rows(w[v * kPanelBlocks]));
     for (int t = 0; t < NT; ++t) {
@@ -95,17 +101,23 @@ FURET_INLINE void add_scaled(const Block* w, const Tokens<NT>& x, OfRows of_rows
     }
 }
 
-template <Form form, int group, class Block, int RV, int NT>
-FURET_INLINE void add_totals(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
-    add_scaled(w, x, [](const Block& rows) { return rows.total; }, [](const Q8Block& token) { return token.mid; }, y);
+// Of the values of one group.
+template <int group, class X> FURET_INLINE float sum_of(const X& x, int half) {
+    if (group == 32) return x.sum;
+    return half ? x.sum - x.half_sum : x.half_sum;
+}
+
+template <Form form, int group, class Block, class X, int RV, int NT>
+FURET_INLINE void add_totals(const Block* w, const Tokens<NT, X>& x, Tile<RV, NT>& y) {
+    add_scaled(w, x, [](const Block& rows) { return rows.total; }, [](const X& token) { return token.mid; }, y);
     if constexpr (form == Form::Minned)
         for (int half = 0; half < 32 / group; ++half)
             add_scaled(w, x, [=](const Block& rows) { return rows.min[half]; },
-                       [=](const Q8Block& token) { return group == 32 ? token.sum : token.half_sum[half]; }, y);
+                       [=](const X& token) { return sum_of<group>(token, half); }, y);
 }
 
-template <Form form, int group, class Block, int RV, int NT>
-FURET_INLINE void multiply_block(const Block* w, const Tokens<NT>& x, Tile<RV, NT>& y) {
+template <Form form, int group, class Block, class X, int RV, int NT>
+FURET_INLINE void multiply_block(const Block* w, const Tokens<NT, X>& x, Tile<RV, NT>& y) {
     add_products<form, group, 0>(w, x, y);
     if constexpr (group == 16) add_products<form, group, 1>(w, x, y);
     add_totals<form, group>(w, x, y);

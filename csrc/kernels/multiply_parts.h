@@ -15,20 +15,20 @@
 namespace furet::FURET_ISA {
 
 // A block of the activations of every token of a tile.
-template <int NT> using Tokens = const Q8Block* [NT];
+template <int NT, class X = Q8Block> using Tokens = const X* [NT];
 
-// Adds scale * dot product to y. scale, mid and sum of a token's block are neighbours in memory.
+// Adds scale * dot product to y. scale, mid, sum and half_sum of a token's block are neighbours in memory.
 template <class Part, int group, int NT>
 FURET_INLINE void add_products(const PanelBlock& w, int part, const Tokens<NT>& x, const typename Part::template Codes<NT>& code, typename Part::Float (&y)[NT]) {
     const int row = part * Part::kRows;
     typename Part::Int sum[NT];
     Part::template dot<0, group / 4>(w.codes, part, code, sum);
     const auto scale = Part::load(w.scale[0] + row);
-    for (int t = 0; t < NT; ++t) y[t] = Part::template fma_by<0>(Part::mul(scale, Part::to_float(sum[t])), Part::factors(&x[t]->scale), y[t]);
+    for (int t = 0; t < NT; ++t) y[t] = Part::fma(Part::to_float(sum[t]), Part::template mul_by<0>(scale, Part::factors(&x[t]->scale)), y[t]);
     if constexpr (group == 32) return;
     Part::template dot<4, 4>(w.codes, part, code, sum);
     const auto second = Part::load(w.scale[1] + row);
-    for (int t = 0; t < NT; ++t) y[t] = Part::template fma_by<0>(Part::mul(second, Part::to_float(sum[t])), Part::factors(&x[t]->scale), y[t]);
+    for (int t = 0; t < NT; ++t) y[t] = Part::fma(Part::to_float(sum[t]), Part::template mul_by<0>(second, Part::factors(&x[t]->scale)), y[t]);
 }
 
 // Adds what follows from the mids, and for types with mins from the sums, of the tokens' blocks.
@@ -42,8 +42,8 @@ FURET_INLINE void add_totals(const PanelBlock& w, int part, const Tokens<NT>& x,
         for (int t = 0; t < NT; ++t) y[t] = Part::template fma_by<2>(min, Part::factors(&x[t]->scale), y[t]);
     } else if constexpr (form == Form::Minned) {
         const auto first = Part::load(w.min[0] + row), second = Part::load(w.min[1] + row);
-        for (int t = 0; t < NT; ++t) y[t] = Part::template fma_by<0>(first, Part::factors(x[t]->half_sum), y[t]);
-        for (int t = 0; t < NT; ++t) y[t] = Part::template fma_by<1>(second, Part::factors(x[t]->half_sum), y[t]);
+        for (int t = 0; t < NT; ++t) y[t] = Part::template fma_by<3>(first, Part::factors(&x[t]->scale), y[t]);
+        for (int t = 0; t < NT; ++t) y[t] = Part::fma(second, Part::splat(x[t]->sum - x[t]->half_sum), y[t]);
     }
 }
 

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "../activations.h"
+#include "functions.h"
 
 namespace furet::FURET_ISA {
 
@@ -17,7 +19,14 @@ FURET_INLINE I32 sum_of_each(const I32 (&v)[1]) { return splat_int(sum_lanes(v[0
 // Of each block.
 struct BlockRanges { float scale[16], mid[16], factor[16]; };
 
-// Blocks are x [count, 32]; lanes beyond the last repeat it. A NaN or an infinity makes `mid` NaN, so it is not lost.
+// The next float of four significant bits.
+FURET_INLINE F32 round_up(F32 scale) {
+    constexpr int32_t dropped = ~(kExponentBits | kEighthBits);
+    return as_float(bit_and(add(as_int(scale), splat_int(dropped & INT32_MAX)), splat_int(~dropped)));
+}
+
+// Blocks are x [count, 32]; lanes beyond the last repeat it. A NaN, an infinity or too large a range makes `mid` NaN, so it is
+// not lost.
 template <int lanes> FURET_INLINE void find_ranges(const float* x, int64_t count, BlockRanges& out) {
     F32 high[lanes], deep[lanes], lost[lanes];
     for (int b = 0; b < lanes; ++b) {
@@ -27,29 +36,36 @@ template <int lanes> FURET_INLINE void find_ranges(const float* x, int64_t count
         deep[b] = max(sub(zero(), x0), sub(zero(), x1));
         lost[b] = add(sub(x0, x0), sub(x1, x1));
     }
-    // The lowest with its sign changed: so a block of zeros, whatever their signs, has the scale +0 and an inverse of +infinity.
-    const F32 highest = max_of_each(high), deepest = max_of_each(deep);
-    const F32 mid = add(sub(mul(splat(0.5f), highest), mul(splat(0.5f), deepest)), sum_of_each(lost));
-    const F32 scale = add(div(highest, splat(254.0f)), div(deepest, splat(254.0f))), inverse = div(splat(1.0f), scale);
+    const F32 highest = max_of_each(high), lowest = sub(zero(), max_of_each(deep));
+    const F32 exact = sub(div(highest, splat(254.0f)), div(lowest, splat(254.0f)));
+    const F32 scale = round_up(min(max(exact, splat(kLeastScale)), splat(kMostScale))), reach = mul(splat(127.0f), scale);
+    const F32 exact_end = where_less(magnitude(lowest), magnitude(highest), add(lowest, reach), sub(highest, reach));
+    const F32 middle = add(mul(splat(0.5f), highest), mul(splat(0.5f), lowest));
+    const F32 mid = add(where_less(exact, splat(kLeastScale), middle, exact_end), sum_of_each(lost));
     store(out.scale, scale);
-    store(out.mid, mid);
-    // A block of equal values has no range, and in one of subnormal range the inverse overflows: `mid` alone stands for it.
-    store(out.factor, where_less(inverse, splat(3e38f), inverse, zero()));
+    store(out.mid, where_less(splat(kMostScale), exact, splat(__builtin_nanf("")), mid));
+    store(out.factor, div(splat(1.0f), scale));
 }
 
 FURET_INLINE I32 code_of(F32 x, F32 mid, F32 factor) {
     return to_int_nearest(max(min(mul(sub(x, mid), factor), splat(127.0f)), splat(-127.0f)));
 }
 
+FURET_INLINE int32_t base_of(float scale) {
+    int32_t bits;
+    std::memcpy(&bits, &scale, sizeof bits);
+    return (bits & kExponentBits) + (kSumBase - 0x3f800000);  // less the exponent of 1
+}
+
 FURET_INLINE void describe(Q8Block& out, float scale, float mid, int32_t codes0, int32_t codes1) {
     out.scale = scale;
     out.mid = mid;
     out.sum = scale * (float)(codes0 + codes1) + 32.0f * mid;
-    out.bias = kSumBase - 128 * (codes0 + codes1);
-    out.half_sum[0] = scale * (float)codes0 + 16.0f * mid;
-    out.half_sum[1] = scale * (float)codes1 + 16.0f * mid;
-    out.half_bias[0] = kSumBase - 128 * codes0;
-    out.half_bias[1] = kSumBase - 128 * codes1;
+    out.half_sum = scale * (float)codes0 + 16.0f * mid;
+    out.base = base_of(scale);
+    out.bias = out.base - 128 * (codes0 + codes1);
+    out.half_bias[0] = out.base - 128 * codes0;
+    out.half_bias[1] = out.base - 128 * codes1;
 }
 
 // x [count, 32], at most `lanes` blocks, to blocks that begin `apart` bytes after one another.

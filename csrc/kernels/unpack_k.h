@@ -1,6 +1,7 @@
 // Unpackers of the K-quants: blocks of 256, whose groups of 16 or 32 have small integer scales that share one float16.
 #pragma once
 
+#include "functions.h"
 #include "unpack_legacy.h"
 
 namespace furet::FURET_ISA {
@@ -29,7 +30,7 @@ struct Q2_K : MinnedType<16> {
         store(out[1].min[1], times_nibble<3>(dmin, mins));
     }
     template <int plane, class Out> FURET_INLINE void unpack_plane(const Bytes q[4], int part, Out& out) {
-        Codes<Q2_K, 0, Out> codes(out, part);
+        Codes<Q2_K, Out> codes(out, part);
         for (int g = 0; g < 4; ++g) codes.put(4 * part + g, shift_and<2 * plane>(q[g], 3));
         codes.end();
     }
@@ -52,7 +53,7 @@ struct Q2_K : MinnedType<16> {
     }
 };
 
-struct Q3_K : SignedType<16> {
+struct Q3_K : SignedType<16, 4> {
     static constexpr int kBytes = 110, kColumns = 256;
     // The 12 bytes of sixteen 6-bit scales (see decode.cpp).
     template <class Source, class Out> FURET_INLINE void unpack_scales(Source& from, int64_t at, F32 d, Out* out) {
@@ -64,7 +65,7 @@ struct Q3_K : SignedType<16> {
     }
     // Block n of 32 columns: its third bits are bit n of every byte.
     template <int n, class Out> FURET_INLINE void unpack_plane(const Bytes q[4], const Bytes third[4], int part, Out& out) {
-        Codes<Q3_K, 4, Out> codes(out, part);
+        Codes<Q3_K, Out> codes(out, part);
         for (int g = 0; g < 4; ++g) codes.put(4 * part + g, bit_or(shift_and<2 * (n % 4)>(q[g], 3), shift_and<n - 2>(third[g], 4)));
         codes.end();
     }
@@ -118,7 +119,7 @@ struct Q4_K : MinnedType<32> {
     template <class Source, class Out> FURET_INLINE void unpack(Source& from, int64_t at, Out* out) {
         unpack_k_scales(from, at, out);
         for (int pair = 0; pair < 4; ++pair, out += 2) {
-            Codes<Q4_K, 0, Out> low(out[0]), high(out[1]);
+            Codes<Q4_K, Out> low(out[0]), high(out[1]);
             for (int part = 0; part < 2; ++part) {
                 Bytes q[4];
                 from.rows(at + 16 + 32 * pair + 16 * part, q);
@@ -138,7 +139,7 @@ struct Q5_K : MinnedType<32> {
     // Bit n of every byte, moved to bit 4.
     template <int n> FURET_INLINE Bytes fifth(Bytes x) { return shift_and<n - 4>(x, 16); }
     template <int pair, class Source, class Out> FURET_INLINE void unpack_pair(Source& from, int64_t at, const Bytes fifths[8], Out* out) {
-        Codes<Q5_K, 0, Out> low(out[2 * pair]), high(out[2 * pair + 1]);
+        Codes<Q5_K, Out> low(out[2 * pair]), high(out[2 * pair + 1]);
         for (int part = 0; part < 2; ++part) {
             Bytes q[4];
             from.rows(at + 48 + 32 * pair + 16 * part, q);
@@ -163,10 +164,10 @@ struct Q5_K : MinnedType<32> {
     }
 };
 
-struct Q6_K : SignedType<16> {
+struct Q6_K : SignedType<16, 32> {
     static constexpr int kBytes = 210, kColumns = 256;
     template <int quarter, class Out> FURET_INLINE void unpack_quarter(const Bytes low[4], const Bytes high[4], int part, Out& out) {
-        Codes<Q6_K, 32, Out> codes(out, part);
+        Codes<Q6_K, Out> codes(out, part);
         for (int g = 0; g < 4; ++g) {
             const Bytes nibbles = quarter < 2 ? low_nibbles(low[g]) : high_nibbles(low[g]);
             codes.put(4 * part + g, bit_or(nibbles, shift_and<2 * quarter - 4>(high[g], 48)));
@@ -192,11 +193,12 @@ struct Q6_K : SignedType<16> {
     }
 };
 
-struct Q8_K : SignedType<32> {
+struct Q8_K : SignedType<32, kSignedBias> {
     static constexpr int kBytes = 292, kColumns = 256;
     template <class Source, class Out> FURET_INLINE void unpack(Source& from, int64_t at, Out* out) {
-        // A float of 24 bits: the kernel takes 22 (see Scale in multiply.h), which other types' scales do not fill.
-        const F32 d = as_float(bit_and(from.words(at), splat_int(~3)));
+        // A scale whose multiples overflow is infinite in all that is made of it.
+        const F32 stored = as_float(from.words(at));
+        const F32 d = where_less(magnitude(stored), splat(0x1p127f), stored, splat(__builtin_inff()));
         for (int i = 0; i < 8; ++i) {
             store(out[i].scale[0], d);
             unpack_bytes<Q8_K>(from, at + 4 + 32 * i, out[i]);

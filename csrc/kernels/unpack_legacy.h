@@ -5,8 +5,8 @@
 
 namespace furet::FURET_ISA {
 
-template <class Block, int offset, class Out> FURET_INLINE void put_nibbles(Out& out, const Bytes q[4]) {
-    Codes<Block, offset, Out> codes(out);
+template <class Block, class Out> FURET_INLINE void put_nibbles(Out& out, const Bytes q[4]) {
+    Codes<Block, Out> codes(out);
     for (int g = 0; g < 4; ++g) {
         codes.put(g, low_nibbles(q[g]));
         codes.put(4 + g, high_nibbles(q[g]));
@@ -14,13 +14,13 @@ template <class Block, int offset, class Out> FURET_INLINE void put_nibbles(Out&
     codes.end();
 }
 
-struct Q4_0 : SignedType<32> {
+struct Q4_0 : SignedType<32, 8> {
     static constexpr int kBytes = 18, kColumns = 32;
     template <class Source, class Out> FURET_INLINE void unpack(Source& from, int64_t at, Out* out) {
         store(out->scale[0], from.halves(at));
         Bytes q[4];
         from.rows(at + 2, q);
-        put_nibbles<Q4_0, 8>(*out, q);
+        put_nibbles<Q4_0>(*out, q);
     }
 };
 
@@ -30,7 +30,7 @@ struct Q4_1 : MinnedType<32> {
         store_pair_of_halves(from.words(at), out->scale[0], out->min[0]);
         Bytes q[4];
         from.rows(at + 4, q);
-        put_nibbles<Q4_1, 0>(*out, q);
+        put_nibbles<Q4_1>(*out, q);
     }
 };
 
@@ -42,14 +42,14 @@ template <int g, class Codes> FURET_INLINE void put_fifths(Codes& codes, const B
     else codes.end();
 }
 
-struct Q5_0 : SignedType<32> {
+struct Q5_0 : SignedType<32, 16> {
     static constexpr int kBytes = 22, kColumns = 32;
     template <class Source, class Out> FURET_INLINE void unpack(Source& from, int64_t at, Out* out) {
         store(out->scale[0], from.halves(at));
         const I32 fifths = from.words(at + 2);
         Bytes q[4];
         from.rows(at + 6, q);
-        Codes<Q5_0, 16, Out> codes(*out);
+        Codes<Q5_0, Out> codes(*out);
         put_fifths<0>(codes, q, fifths);
     }
 };
@@ -61,7 +61,7 @@ struct Q5_1 : MinnedType<32> {
         const I32 fifths = from.words(at + 4);
         Bytes q[4];
         from.rows(at + 8, q);
-        Codes<Q5_1, 0, Out> codes(*out);
+        Codes<Q5_1, Out> codes(*out);
         put_fifths<0>(codes, q, fifths);
     }
 };
@@ -77,7 +77,7 @@ template <class Block, class Source, class Out> FURET_INLINE void unpack_bytes(S
     codes.end();
 }
 
-struct Q8_0 : SignedType<32> {
+struct Q8_0 : SignedType<32, kSignedBias> {
     static constexpr int kBytes = 34, kColumns = 32;
     template <class Source, class Out> FURET_INLINE void unpack(Source& from, int64_t at, Out* out) {
         store(out->scale[0], from.halves(at));

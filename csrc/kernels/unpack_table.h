@@ -27,7 +27,7 @@ template <class Block, class Source, class Out> FURET_INLINE void unpack_iq4(Sou
     codes.end();
 }
 
-struct IQ4_NL : SignedType<32> {
+struct IQ4_NL : SignedType<32, kSignedBias> {
     static constexpr int kBytes = 18, kColumns = 32;
     template <class Source, class Out> FURET_INLINE void unpack(Source& from, int64_t at, Out* out) {
         store(out->scale[0], from.halves(at));
@@ -35,7 +35,7 @@ struct IQ4_NL : SignedType<32> {
     }
 };
 
-struct IQ4_XS : SignedType<32> {
+struct IQ4_XS : SignedType<32, kSignedBias> {
     static constexpr int kBytes = 136, kColumns = 256;
     // Of a 6-bit scale, 4 bits are in one word and 2 in the upper half of the other.
     template <int g> FURET_INLINE F32 scale(F32 d, I32 low, I32 high) {
@@ -58,7 +58,7 @@ struct IQ4_XS : SignedType<32> {
     }
 };
 
-struct MXFP4 : SignedType<32> {
+struct MXFP4 : SignedType<32, kSignedBias> {
     static constexpr int kBytes = 17, kColumns = 32;
     // 2^(e - 128): the exponent in its place, or below 2 the one bit of a subnormal.
     FURET_INLINE F32 scale(I32 e) { return as_float(max(shift_left<23>(add(e, splat_int(-1))), shift_left<21>(add(e, splat_int(1))))); }
@@ -68,7 +68,7 @@ struct MXFP4 : SignedType<32> {
         from.rows(at + 1, q);
         // Eight codes of up to 12 and the eight biases, which vanish modulo 256, fit in a signed byte.
         Bytes sum = add_byte(no_bytes(), kSignedBias);
-        typename Out::template Lines<MXFP4, kSignedBias> lines(*out, 0);
+        typename Out::template Lines<MXFP4> lines(*out, 0);
         for (int g = 0; g < 4; ++g) {
             const Bytes low = look_up(kFP4Codes.code, low_nibbles(q[g])), high = look_up(kFP4Codes.code, high_nibbles(q[g]));
             lines.put(g, low);

@@ -9,10 +9,10 @@ template <class Out> FURET_INLINE void store_scale_of_all(F32 d, Out* out) {
     for (int i = 0; i < 8; ++i) store(out[i].scale[0], d);
 }
 
-struct TQ2_0 : SignedType<32> {
+struct TQ2_0 : SignedType<32, 1> {
     static constexpr int kBytes = 66, kColumns = 256;
     template <int plane, class Out> FURET_INLINE void unpack_plane(const Bytes q[8], Out& out) {
-        Codes<TQ2_0, 1, Out> codes(out);
+        Codes<TQ2_0, Out> codes(out);
         for (int line = 0; line < 8; ++line) codes.put(line, shift_and<2 * plane>(q[line], 3));
         codes.end();
     }
@@ -32,7 +32,7 @@ struct TQ2_0 : SignedType<32> {
 
 // A byte is a fraction of 256 whose digits in base 3 are the codes plus 1: the first is byte * 3 / 256, and the rest is what
 // of that product stays below 256.
-struct TQ1_0 : SignedType<32> {
+struct TQ1_0 : SignedType<32, 1> {
     static constexpr int kBytes = 54, kColumns = 256;
     FURET_INLINE Bytes digit(Bytes q) { return add_bytes(at_least(q, 86), at_least(q, 171)); }
     FURET_INLINE Bytes rest(Bytes q) { return add_bytes(q, add_bytes(q, q)); }
@@ -44,7 +44,7 @@ struct TQ1_0 : SignedType<32> {
         }
     }
     template <class Source, class Out> FURET_INLINE void unpack(Source& from, int64_t at, Out* out) {
-        using Digits = Codes<TQ1_0, 1, Out>;
+        using Digits = Codes<TQ1_0, Out>;
         Bytes q[8];
         store_scale_of_all(from.halves(at + 52), out);
         Digits codes[8] = {Digits(out[0]), Digits(out[1]), Digits(out[2]), Digits(out[3]), Digits(out[4]), Digits(out[5]), Digits(out[6]), Digits(out[7])};

@@ -22,8 +22,9 @@ struct Part {
     FURET_INLINE_MEMBER static Float load(const float* p) { return vld1q_f32(p); }
     FURET_INLINE_MEMBER static Factors factors(const float* p) { return vld1q_f32(p); }
     FURET_INLINE_MEMBER static Float to_float(Int a) { return vcvtq_f32_s32(a); }
-    FURET_INLINE_MEMBER static Float mul(Float a, Float b) { return vmulq_f32(a, b); }
+    FURET_INLINE_MEMBER static Float splat(float x) { return vdupq_n_f32(x); }
     FURET_INLINE_MEMBER static Float fma(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
+    template <int lane> FURET_INLINE_MEMBER static Float mul_by(Float a, Factors f) { return vmulq_laneq_f32(a, f, lane); }
     template <int lane> FURET_INLINE_MEMBER static Float fma_by(Float a, Factors f, Float c) { return vfmaq_laneq_f32(c, a, f, lane); }
 
     // The 32 codes of each token, or of each pair of tokens 8 columns of one and of the other by turns. An odd last token is

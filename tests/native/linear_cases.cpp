@@ -43,11 +43,10 @@ void LinearCase::fill_codes(const std::function<int(int64_t, int64_t)>& code, in
             block.scale = 1;
             block.mid = (float)mid;
             block.sum = (float)(half[0] + half[1] + 32 * mid);
+            block.half_sum = (float)(half[0] + 16 * mid);
+            block.base = kSumBase;
             block.bias = kSumBase - 128 * (half[0] + half[1]);
-            for (int h = 0; h < 2; ++h) {
-                block.half_sum[h] = (float)(half[h] + 16 * mid);
-                block.half_bias[h] = kSumBase - 128 * half[h];
-            }
+            for (int h = 0; h < 2; ++h) block.half_bias[h] = kSumBase - 128 * half[h];
         }
     }
 }
@@ -88,7 +87,8 @@ Output LinearCase::output(int64_t token, int64_t row) const {
         add((double)products * codes.scale[g] * block.scale);
         add((double)total * codes.scale[g] * block.mid);
         // A min meets the stored sum of the values.
-        if (info.form == Form::Minned) add((double)codes.min[g] * (info.group == 32 ? block.sum : block.half_sum[c % 32 / 16]));
+        const float sum = info.group == 32 ? block.sum : c % 32 == 0 ? block.half_sum : block.sum - block.half_sum;
+        if (info.form == Form::Minned) add((double)codes.min[g] * sum);
     }
     return out;
 }
