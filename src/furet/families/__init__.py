@@ -1,15 +1,17 @@
 """The model families: one file each, found by looking into this folder.
 
 A file is a family when it defines a `Family` with `architectures`, the names by which model files call it.
-Such a name comes from the model file, so it is only ever looked up, never imported.
+Such a name comes from the model file, so it is only ever looked up, never imported: the file in this folder that
+has it is looked into first, then the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from furet.errors import ModelFileError, UnsupportedModel
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from furet.families.family import Family
     from furet.ops import Header
+
+Kind = Literal["architectures", "model_types"]
 
 
 def read_model(header: Header, path: str | Path | None = None) -> Family:
@@ -42,7 +46,7 @@ def read_model(header: Header, path: str | Path | None = None) -> Family:
 
 def find_family(architecture: str) -> type[Family]:
     """The family that runs an architecture; raises UnsupportedModel when there is none."""
-    found = _by_name("architectures").get(architecture)
+    found = _find("architectures", architecture)
     if found is None:
         raise UnsupportedModel(
             f"general.architecture: no family for {architecture[:80]!r}",
@@ -53,7 +57,7 @@ def find_family(architecture: str) -> type[Family]:
 
 def find_model_type(model_type: str) -> type[Family]:
     """The family that Hugging Face calls `model_type`; raises UnsupportedModel when there is none."""
-    found = _by_name("model_types").get(model_type)
+    found = _find("model_types", model_type)
     if found is None:
         raise UnsupportedModel(
             f"config.json: model_type: no family for {model_type[:80]!r}",
@@ -72,16 +76,29 @@ def families() -> tuple[type[Family], ...]:
     return tuple(dict.fromkeys(_by_name("architectures").values()))
 
 
+def _find(kind: Kind, name: str) -> type[Family] | None:
+    """The family that claims a name; importing all of them takes longer than reading a model's header."""
+    files = sorted(_files(), key=lambda file: file != f"{__name__}.{name}")
+    return next((family for file in files for family in _families_of(file) if name in getattr(family, kind)), None)
+
+
 @cache
-def _by_name(kind: str) -> dict[str, type[Family]]:
-    """The families by `architectures` or by `model_types`."""
+def _by_name(kind: Kind) -> dict[str, type[Family]]:
+    found: dict[str, type[Family]] = {}
+    for family in (family for file in _files() for family in _families_of(file)):
+        for name in getattr(family, kind):
+            assert name not in found, f"{name} is claimed by {found[name]} and {family}"
+            found[name] = family
+    return found
+
+
+def _files() -> list[str]:
+    return [module.name for module in iter_modules(__path__, prefix=f"{__name__}.")]
+
+
+def _families_of(file: str) -> Iterator[type[Family]]:
     from furet.families.family import Family
 
-    found: dict[str, type[Family]] = {}
-    for module in iter_modules(__path__, prefix=f"{__name__}."):
-        for member in vars(import_module(module.name)).values():
-            if isinstance(member, type) and issubclass(member, Family) and member.__module__ == module.name:
-                for name in getattr(member, kind):
-                    assert name not in found, f"{name} is claimed by {found[name]} and {member}"
-                    found[name] = member
-    return found
+    for member in vars(import_module(file)).values():
+        if isinstance(member, type) and issubclass(member, Family) and member.__module__ == file:
+            yield member
