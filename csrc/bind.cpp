@@ -3,6 +3,7 @@
 
 #include "cpu.h"
 #include "measure.h"
+#include "header_strings.h"
 
 namespace {
 
@@ -31,11 +32,17 @@ void add_machine(nb::module_& m) {
         .def_prop_ro("threads", &furet::Pool::threads);
 }
 
+uint64_t skip_strings(In<uint8_t> data, uint64_t at, uint64_t count, int width, bool big_endian) {
+    require(width == 4 || width == 8, "a length has 4 or 8 bytes");
+    return furet::skip_strings(data.data(), data.size(), at, count, width, big_endian);
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
     nb::set_leak_warnings(false);  // a program may end while a model still computes
     add_machine(m);
+    m.def("skip_strings", &skip_strings, "data"_a, "at"_a, "count"_a, "width"_a, "big_endian"_a);
     bind_choosing(m);
     bind_weights(m);
     bind_caches(m);

@@ -28,6 +28,12 @@ def buffer_row_bytes(kind: Kind, width: int) -> int:
 def part_bytes(heads: int, kv_heads: int, head_dim: int, sequences: int, max_tokens: int) -> int:
     """What a step may note down for each 256 tokens of context, where threads share the keys of a query."""
 
+def skip_strings(data: bytes | bytearray, at: int, count: int, width: int, big_endian: bool) -> int:
+    """Where `count` strings from `at` on end, each a length of `width` bytes and that many bytes.
+
+    When one leads beyond `data`: how many bytes it takes to read on, at most 2**62.
+    """
+
 def all_finite(values: NDArray[np.float32]) -> bool:
     """Whether no value is a NaN or an infinity. [n]"""
 

@@ -26,6 +26,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
+from furet._core import skip_strings
 from furet.dtypes import TensorType
 from furet.errors import ModelFileError, UnsupportedModel
 from furet.files.gguf_values import FORMAT, MARK, WIDTH, NumberArray, StringArray, Value, ValueType
@@ -253,20 +254,14 @@ class _Cursor:
 
     def string_array(self, count: int) -> StringArray:
         """Walk over `count` strings, proving that each lies within the file."""
-        self.begin = at = self.at
-        if at + count * self.wide > self.ready:
-            self.beyond(at + count * self.wide)
-        unpack, width = self.length_layout.unpack_from, self.wide
-        data = self.data
-        try:
-            for _ in range(count):
-                at += width + unpack(data, at)[0]
-        except (struct.error, OverflowError):  # the length before, or this one, leads out of the buffer
-            at += width
-        if at > self.ready:
-            self.beyond(at)
-        self.at = at
-        return StringArray(data, self.begin, at, count, self.length_layout)
+        self.begin = self.at
+        if self.at + count * self.wide > self.ready:
+            self.beyond(self.at + count * self.wide)
+        stop = skip_strings(self.data, self.at, count, self.wide, self.order == "big")
+        if stop > self.ready:
+            self.beyond(stop)
+        self.at = stop
+        return StringArray(self.data, self.begin, stop, count, self.length_layout)
 
     def check_bools(self, start: int) -> None:
         wrong = _NOT_BOOL.search(self.data, start, self.at)
