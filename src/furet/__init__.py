@@ -68,7 +68,10 @@ def __getattr__(name: str) -> object:
     elif name in _HOME:
         from importlib import import_module
 
-        value = getattr(import_module(_HOME[name]), name)
+        from furet.collector import uncollected
+
+        with uncollected():
+            value = getattr(import_module(_HOME[name]), name)
     else:
         raise AttributeError(f"module 'furet' has no attribute {name!r}")
     globals()[name] = value

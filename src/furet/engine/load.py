@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from furet.collector import uncollected
 from furet.engine.backend import Backend, compile_backend
 from furet.engine.drafting import require_same_tokens
 from furet.engine.memory import Budget, budget, trim
@@ -89,14 +90,15 @@ def open_model(
         second = None
         if draft is not None:
             second = _opened(resolve(str(draft), progress=progress, offline=offline), opened)
-        plan = _planned(first, second, wanted, limit)
-        require_fit(plan, first.path.name)
-        tokenizer = _read_tokenizer(first)
-        if second is not None:
-            require_same_tokens(tokenizer, _read_tokenizer(second))
-        trim()  # the vocabulary of a new model is built from several times its size
-        compiled = compile_backend(first.model, first.file, wanted, plan.context)
-        loaded = second and _loaded_draft(second, wanted, plan.context, compiled)
+        with uncollected():
+            plan = _planned(first, second, wanted, limit)
+            require_fit(plan, first.path.name)
+            tokenizer = _read_tokenizer(first)
+            if second is not None:
+                require_same_tokens(tokenizer, _read_tokenizer(second))
+            trim()  # the vocabulary of a new model is built from several times its size
+            compiled = compile_backend(first.model, first.file, wanted, plan.context)
+            loaded = second and _loaded_draft(second, wanted, plan.context, compiled)
         opened.pop_all()
     return Loaded(
         first.file, first.model.config, first.model.kind, plan, compiled, tokenizer, wanted.threads, loaded
@@ -113,9 +115,10 @@ def _opened(path: Path, opened: ExitStack) -> _Opened:
     from furet.convert import open_model as open_file
     from furet.families import read_model
 
-    file = open_file(path)
-    opened.callback(file.close)
-    return _Opened(path, file, read_model(file, path))
+    with uncollected():
+        file = open_file(path)
+        opened.callback(file.close)
+        return _Opened(path, file, read_model(file, path))
 
 
 def _planned(first: _Opened, second: _Opened | None, wanted: Settings, limit: Budget) -> Plan:
