@@ -66,6 +66,8 @@ def test_what_asks_for_nothing_is_taken(http: TestClient) -> None:
     nothing |= {"_debug_render_only": False}
     answer = http.post("/api/generate", json={"model": "fake", "prompt": "a", "stream": False, **nothing})
     assert answer.status_code == 200 and answer.json()["response"] == "a"
+    loaded = http.post("/api/chat", json={"model": "fake", "messages": None, "tools": None, "stream": False})
+    assert loaded.status_code == 200 and loaded.json()["done_reason"] == "load"
 
 
 GO = {
@@ -152,7 +154,8 @@ def test_a_message_that_makes_no_sense_is_named(http: TestClient, messages: Any,
 
 
 def test_calls_are_matched_by_id_by_name_and_in_order(http: TestClient, models: FakeModels) -> None:
-    calls = [{"id": "x", "function": {"name": "f"}}, {"function": {"name": "g"}}, {"function": {"name": "f"}}]
+    named: list[dict[str, Any]] = [{"name": "f"}, {"name": "g", "arguments": None}, {"name": "f"}]
+    calls = [{"id": "x", "function": named[0]}, *({"function": each} for each in named[1:])]
     results = [
         {"role": "tool", "content": "of g", "tool_name": "g"},
         {"role": "tool", "content": "of x", "tool_call_id": "x"},

@@ -62,7 +62,7 @@ def router(models: Models, departures: Departures) -> APIRouter:
 
 def _chat_job(body: bodies.Chat) -> AnswerChat:
     return AnswerChat(
-        turns.conversation(body.messages),
+        turns.conversation(body.messages or []),
         tools=turns.offered(body.tools),
         options=_options(body),
         overflow="drop" if body.truncate else "refuse",

@@ -23,10 +23,10 @@ KeepAlive = int | float | Annotated[str, Field(max_length=64)]
 
 
 class Function(Strict):
-    """A call of a tool; the arguments are an object, not its text."""
+    """A call of a tool; the arguments are an object, not its text. Clients in Go send none as null."""
 
     name: Name
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] | None = None
     description: str | None = None
     index: int | None = None
 
@@ -83,9 +83,9 @@ class Answering(Strict):
 
 
 class Chat(Answering):
-    """POST /api/chat."""
+    """POST /api/chat. Clients in Go send no messages as null."""
 
-    messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES)] = []
+    messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES)] | None = None
     tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] | None = None
 
 

@@ -63,7 +63,7 @@ def offered(tools: Sequence[Tool] | None) -> list[dict[str, Any]]:
 
 
 def _call(call: Call, number: int) -> dict[str, str]:
-    arguments = json.dumps(call.function.arguments, ensure_ascii=False)
+    arguments = json.dumps(call.function.arguments or {}, ensure_ascii=False)
     return {"id": call.id or f"call_{number}", "name": call.function.name, "arguments": arguments}
 
 
