@@ -36,14 +36,16 @@ struct PyProgram {
 
     PyProgram(int64_t max_tokens, int64_t max_rows, int64_t arena_bytes) : program(max_tokens, max_rows, arena_bytes) {}
 
-    const furet::Weight& keep(nb::handle weight) {
+    const furet::Weight* keep(nb::handle weight) {
         kept.push_back(nb::borrow(weight));
-        return nb::cast<PyWeight&>(weight).view;
+        return &nb::cast<PyWeight&>(weight).view;
     }
 
     const furet::Weight& keep_rows(nb::handle weight) {
-        require(!nb::cast<PyWeight&>(weight).view.packed, "a packed weight has no rows to look up");
-        return keep(weight);
+        PyWeight& table = nb::cast<PyWeight&>(weight);
+        require(!table.out, "a packed weight has no rows to look up");
+        table.looked_up = true;
+        return *keep(weight);
     }
 
     int buffer(int64_t width, const std::string& kind, const std::string& rows, int64_t offset, int64_t each) {

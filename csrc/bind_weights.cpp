@@ -27,7 +27,7 @@ void bind_weights(nb::module_& m) {
 
     nb::class_<PyWeight>(m, "Weight")
         .def(nb::init<In<uint8_t>, int, int64_t, int64_t, int64_t>(), "data"_a, "type"_a, "rows"_a, "columns"_a, "matrices"_a = 1)
-        .def("pack", &PyWeight::pack, "pool"_a, "into"_a)
+        .def("pack", &PyWeight::pack, "pool"_a, "into"_a, "bytes"_a = INT64_MAX)
         .def_prop_ro("packed_bytes", &PyWeight::packed_bytes)
         .def_prop_ro("rows", [](const PyWeight& w) { return w.view.rows; })
         .def_prop_ro("columns", [](const PyWeight& w) { return w.view.columns; })

@@ -23,11 +23,14 @@ struct PyPacked {
     }
 };
 
-// A weight keeps the Python array alive, or the memory of its packed copy; programs copy the view and hold on to the object.
+// A weight keeps the Python array alive, and the memory of its packed copy; programs hold on to the object.
 struct PyWeight {
     furet::Weight view;
     std::optional<In<uint8_t>> data;
     nb::object packed;
+    uint8_t* out = nullptr;         // in `packed`, where its first panels are already
+    int64_t panels_done = 0;
+    bool looked_up = false;         // a program has rows of `data` looked up
 
     PyWeight(In<uint8_t> bytes, int type, int64_t rows, int64_t columns, int64_t matrices) : data(std::move(bytes)) {
         const furet::TypeInfo& info = readable(type);
@@ -42,16 +45,24 @@ struct PyWeight {
     // Whole cache lines, so that the next one begins with one.
     int64_t packed_bytes() const { return (view.matrices * view.packed_bytes() + 63) / 64 * 64; }
 
-    void pack(furet::Pool& pool, nb::handle into) {
-        if (view.packed) return;
-        uint8_t* out = nb::cast<PyPacked&>(into).take(packed_bytes());
+    bool pack(furet::Pool& pool, nb::handle into, int64_t bytes) {
+        if (view.packed) return true;
+        require(!looked_up, "a weight whose rows are looked up stays as it is");
+        if (!out) {
+            out = nb::cast<PyPacked&>(into).take(packed_bytes());
+            packed = nb::borrow(into);
+        }
+        const int64_t all = furet::panels(view), wanted = std::max<int64_t>(1, bytes / (16 * view.row_bytes));
+        const int64_t last = panels_done + std::min(wanted, all - panels_done);
         {
             nb::gil_scoped_release release;
-            furet::pack(view, pool, out);
+            furet::pack(view, pool, panels_done, last, out);
         }
+        panels_done = last;
+        if (last < all) return false;
         view.packed = out;
         view.data = nullptr;
-        packed = nb::borrow(into);
         data.reset();
+        return true;
     }
 };

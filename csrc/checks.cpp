@@ -130,7 +130,7 @@ void Check::operator()(const Linear& i) const {
             "linear: as many weights as biases and outs");
     require(x.each == 1, "linear: wants one row for each token");
     for (size_t j = 0; j < i.weights.size(); ++j) {
-        const Weight& w = i.weights[j];
+        const Weight& w = *i.weights[j];
         const Buffer& out = at(i.outs[j]);
         multiplies(i.x, w, "linear");
         require(holds_floats(out) && out.width == w.rows, "linear: out must be f32 and as wide as the weight has rows");
@@ -200,7 +200,7 @@ void Check::operator()(const Gated& i) const {
 
 void Check::operator()(const GatedLinear& i) const {
     require(at(i.x).each == 1, "gated_linear: wants one row for each token");
-    for (const Weight* w : {&i.gate, &i.up}) {
+    for (const Weight* w : {i.gate, i.up}) {
         multiplies(i.x, *w, "gated_linear");
         require(at(i.out).width == w->rows && w->rows % kActivationBlock == 0, "gated_linear: out must be as wide as the weights have rows, a multiple of 32");
     }

@@ -16,7 +16,7 @@ const float* weights_of(const uint8_t* route_row, int64_t used) { return (const 
 
 int64_t units_of(const ExpertLinear& i, int row_tile) {
     int64_t units = 0;
-    for (const Weight& w : i.weights) units += (w.rows + row_tile - 1) / row_tile;
+    for (const Weight* w : i.weights) units += (w->rows + row_tile - 1) / row_tile;
     return units;
 }
 
@@ -50,7 +50,7 @@ void Check::operator()(const ExpertLinear& i) const {
     routed(i.x, i.route, x.each == 1 ? 1 : used, "expert_linear");
     require(!i.weights.empty() && i.weights.size() == i.outs.size(), "expert_linear: as many weights as outs");
     for (size_t j = 0; j < i.weights.size(); ++j) {
-        const Weight& w = i.weights[j];
+        const Weight& w = *i.weights[j];
         routed(i.outs[j], i.route, used, "expert_linear");
         require(x.kind == (w.info->form == Form::Float ? Kind::F32 : Kind::Q8),
                 "expert_linear: a quantised weight wants q8 input, a float weight f32");
@@ -123,7 +123,7 @@ void Worker::multiply(const ExpertLinear& i, int32_t expert, int64_t tokens, int
     Scratch& scratch = pool_.scratch(thread_);
     int64_t begin = 0;
     for (size_t j = 0; j < i.weights.size(); ++j) {
-        const Weight& w = i.weights[j];
+        const Weight& w = *i.weights[j];
         const Buffer& y = at(i.outs[j]);
         const int64_t end = begin + (w.rows + kernels_.row_tile - 1) / kernels_.row_tile;
         const int64_t from = std::max(first, begin), to = std::min(last, end);

@@ -9,6 +9,7 @@
 
 namespace furet {
 
+// Instructions that multiply hold a pointer to theirs: it may be packed between two steps.
 struct Weight {
     const TypeInfo* info;
     const uint8_t* data;
@@ -26,7 +27,7 @@ enum class Style { Interleaved, Halves };
 struct Embed { Weight weight; int out; };
 struct EmbedPositions { Weight weight; int64_t offset; int out; };
 struct TakeRows { int x, out; };
-struct Linear { int x; std::vector<Weight> weights; std::vector<Floats> biases; std::vector<int> outs; int residual; };
+struct Linear { int x; std::vector<const Weight*> weights; std::vector<Floats> biases; std::vector<int> outs; int residual; };
 
 struct RmsNorm { int x; Floats weight; float eps; int out; };
 struct LayerNorm { int x; Floats weight, bias; int64_t groups; float eps; int out; };  // weight and bias [width]; bias may be empty
@@ -36,7 +37,7 @@ struct Quantise { int x, out; };
 struct Affine { int x; Floats weight, bias; int out; };         // either may be empty
 struct Activate { Function function; int x; float parameter; int out; };
 struct Gated { Function function; int gate, up, out; };
-struct GatedLinear { int x; Weight gate, up; Function function; int out; };
+struct GatedLinear { int x; const Weight *gate, *up; Function function; int out; };
 struct Columns { int x; int64_t first; int out; };
 struct Add { int a, b, out; };
 struct Subtract { int a, b, out; };
@@ -54,7 +55,7 @@ struct Attention { int q; Keys keys; int layer, heads, kv_heads, head_dim; Score
 
 struct Route { int scores; bool normalise; int out; };
 struct Dispatch { int x, route, out; };
-struct ExpertLinear { int x; std::vector<Weight> weights; int route; std::vector<int> outs; };
+struct ExpertLinear { int x; std::vector<const Weight*> weights; int route; std::vector<int> outs; };
 struct Combine { int x, route, out; };
 
 // `state` is a number in the cache. Convolve::weight is [taps, width], SelectiveScan::rates [size, width].

@@ -8,7 +8,10 @@
 
 namespace furet {
 
-// Write the packed form of all matrices of a weight, `matrices` times `packed_bytes`.
-void pack(const Weight& weight, Pool& pool, uint8_t* out);
+// Panels of 16 rows that a weight's matrices have together.
+int64_t panels(const Weight& weight);
+
+// Write some panels of the packed form, whose matrices take `packed_bytes` each, to where they lie in `out`. Throws FileCutShort.
+void pack(const Weight& weight, Pool& pool, int64_t first, int64_t last, uint8_t* out);
 
 }  // namespace furet

@@ -3,12 +3,14 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <new>
 
 #include "activations.h"
 #include "checks.h"
+#include "cut_short.h"
 #include "worker.h"
 
 namespace furet {
@@ -141,7 +143,12 @@ void Program::step(Pool& pool, Step step) {
     fill_tiles(step);
     for (Tasks& tasks : tasks_) tasks.reset();
     const Kernels& table = kernels();
-    pool.assist([&](int thread) { Worker(*this, step, pool, table, thread).run(); });
+    std::atomic<bool> cut_short{false};
+    pool.assist([&](int thread) {
+        const FileReading reading(cut_short);
+        Worker(*this, step, pool, table, thread).run();
+    });
+    require_whole(cut_short);
     for (const Run& run : step.runs) {
         if (reader_ == Reader::Decoder) run.cache->length += run.count;
         if (reader_ == Reader::Remembering) run.cache->memory_length = run.count;

@@ -58,7 +58,7 @@ void Worker::operate(const TakeRows& i, Counter& next) {
 }
 
 LinearArgs Worker::linear_args(const Linear& i, size_t matrix) const {
-    const Weight& w = i.weights[matrix];
+    const Weight& w = *i.weights[matrix];
     const Buffer& x = at(i.x);
     const Buffer& y = at(i.outs[matrix]);
     const Floats& bias = i.biases[matrix];
@@ -74,11 +74,11 @@ LinearArgs Worker::linear_args(const Linear& i, size_t matrix) const {
 void Worker::operate(const Linear& i, Counter& next) {
     int64_t count = 0;
     if (row_count(at(i.x)) > 0)
-        for (const Weight& w : i.weights) count += units(w);
+        for (const Weight* w : i.weights) count += units(*w);
     share(next, count, {1, 64}, [&](int64_t first, int64_t last) {
         int64_t begin = 0;
         for (size_t j = 0; j < i.weights.size(); ++j) {
-            const int64_t end = begin + units(i.weights[j]);
+            const int64_t end = begin + units(*i.weights[j]);
             const int64_t from = std::max(first, begin), to = std::min(last, end);
             if (from < to) kernels_.linear(linear_args(i, j), from - begin, to - begin, pool_.scratch(thread_));
             begin = end;
@@ -118,8 +118,8 @@ void Worker::operate(const GatedLinear& i, Counter& next) {
         Scratch& scratch = pool_.scratch(thread_);
         for (Blocks blocks{first, 0}; blocks.first < last; blocks.first += blocks.count) {
             blocks.count = std::min(most, last - blocks.first);
-            multiply_blocks(i.gate, x, blocks, scratch.gate);
-            multiply_blocks(i.up, x, blocks, scratch.up);
+            multiply_blocks(*i.gate, x, blocks, scratch.gate);
+            multiply_blocks(*i.up, x, blocks, scratch.up);
             gate_blocks(i.function, scratch, o, blocks, tokens);
         }
     });

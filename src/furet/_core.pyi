@@ -105,10 +105,11 @@ class Weight:
     def __init__(
         self, data: NDArray[np.uint8], type: int, rows: int, columns: int, matrices: int = 1
     ) -> None: ...
-    def pack(self, pool: Pool, into: Packed) -> None:
-        """Copy the weight into the order in which `linear` reads it fastest and let go of `data`.
+    def pack(self, pool: Pool, into: Packed, bytes: int = ...) -> bool:
+        """Copy about so many bytes more of the weight into the order in which `linear` reads it fastest.
 
-        Results do not change. A weight must be packed before a program uses it.
+        True once that is done with all of it: then `data` is let go of, and programs read the copy. Results do not
+        change. Not within a step of a program that uses the weight. Raises RuntimeError when the file was cut short.
         """
     @property
     def packed_bytes(self) -> int:
@@ -406,6 +407,6 @@ class Program:
                 continue each cache
         rows    [R] which tokens' logits are wanted
         out     [R, V]
-        raises  ValueError when T, R, a token id, or a cache's capacity is exceeded; the caches are then
-                unchanged
+        raises  ValueError when T, R, a token id, or a cache's capacity is exceeded, and RuntimeError when the file
+                that weights are read from was cut short; the caches are then unchanged
         """

@@ -1,6 +1,7 @@
 // Mixtures of experts: the choice of experts, the sum of what they say, and programs that are equal to the bit for any number
 // of threads, any cut of the tokens, packed or not.
 #include <algorithm>
+#include <deque>
 #include <stdexcept>
 
 #include "blocks.h"
@@ -107,6 +108,7 @@ struct TinyExperts {
     bool packed;
     Random random{71};
     int64_t offset = 0;
+    std::deque<Weight> weights;
     std::vector<std::unique_ptr<OddBytes>> bytes;
     std::vector<std::unique_ptr<Pages>> packs;
 
@@ -147,15 +149,15 @@ struct TinyExperts {
         return {&info, bytes.back()->data(), nullptr, rows, columns, row_bytes, matrices};
     }
 
-    Weight weight(Type type, int64_t rows, int64_t columns, int64_t matrices = 1) {
-        Weight out = stored(type, rows, columns, matrices);
-        if (!packed) return out;
+    const Weight* weight(Type type, int64_t rows, int64_t columns, int64_t matrices = 1) {
+        Weight& out = weights.emplace_back(stored(type, rows, columns, matrices));
+        if (!packed) return &out;
         Pool pool(2);
         packs.push_back(std::make_unique<Pages>((size_t)(matrices * out.packed_bytes())));
-        pack(out, pool, packs.back()->data());
+        pack(out, pool, 0, panels(out), packs.back()->data());
         out.packed = packs.back()->data();
         out.data = nullptr;
-        return out;
+        return &out;
     }
 
     std::vector<float> logits(int threads, int64_t chunk) {
@@ -214,13 +216,13 @@ void test_misfits() {
     CHECK(!refuses(p, Route{scores, true, chosen}) && refuses(p, Route{x, true, chosen}));
     CHECK(refuses(p, Dispatch{x, x, each}) && refuses(p, Dispatch{x, chosen, more}) && refuses(p, Dispatch{each, chosen, each}));
     CHECK(refuses(p, Dispatch{rows, chosen, each}) && refuses(p, Dispatch{q, chosen, each}) && refuses(p, Dispatch{chosen, chosen, chosen}));
-    const Weight good = m.weight(Type::Q8_0, 32, 64, 7), floats = m.weight(Type::F32, 32, 64, 7), fewer = m.weight(Type::Q8_0, 32, 64, 6);
+    const Weight *good = m.weight(Type::Q8_0, 32, 64, 7), *floats = m.weight(Type::F32, 32, 64, 7), *fewer = m.weight(Type::Q8_0, 32, 64, 6);
     CHECK(refuses(p, ExpertLinear{q, {good}, fresh, {e64}}) && refuses(p, ExpertLinear{q, {good}, x, {e64}}));
     CHECK(refuses(p, ExpertLinear{q, {fewer}, chosen, {e64}}) && refuses(p, ExpertLinear{q, {floats}, chosen, {e64}}) && refuses(p, ExpertLinear{x, {good}, chosen, {e64}}));
     CHECK(refuses(p, ExpertLinear{q, {good}, chosen, {one}}) && refuses(p, ExpertLinear{q, {good}, chosen, {each}}) && refuses(p, ExpertLinear{more, {floats}, chosen, {e64}}));
     CHECK(refuses(p, ExpertLinear{q, {good, good}, chosen, {e64}}) && refuses(p, ExpertLinear{q, {}, chosen, {}}) && refuses(p, ExpertLinear{rows, {floats}, chosen, {e64}}));
     CHECK(!refuses(p, ExpertLinear{q, {good}, chosen, {e64}}) && !refuses(p, ExpertLinear{each, {floats}, chosen, {e64}}));
-    CHECK(refuses(p, Linear{q, {good}, {{}}, {one}, -1}) && refuses(p, Embed{floats, x}));
+    CHECK(refuses(p, Linear{q, {good}, {{}}, {one}, -1}) && refuses(p, Embed{*floats, x}));
     CHECK(refuses(p, Combine{e64, chosen, x}) && refuses(p, Combine{e64, chosen, e64}) && refuses(p, Combine{more, chosen, x}) && refuses(p, Combine{e64, e64, one}));
     CHECK(refuses(p, Combine{q, chosen, x}) && refuses(p, Combine{each, chosen, rows}) && !refuses(p, Combine{e64, chosen, one}));
     const int taken = m.buffer(2, Kind::Route, 1, Rows::Rows), e_rows = m.buffer(64, Kind::F32, 2, Rows::Rows);

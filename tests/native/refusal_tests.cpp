@@ -1,4 +1,5 @@
 // What a program refuses, with std::invalid_argument and before anything has changed.
+#include <deque>
 #include <limits>
 #include <stdexcept>
 
@@ -77,15 +78,16 @@ struct Misfits {
     int out = buffer(64, Kind::Out, Rows::Rows);
     int table = p.rope_table({1, 0.5}, 1);
     OddBytes bytes{64 * 64 * 4};
+    std::deque<Weight> weights;
 
     int buffer(int64_t width, Kind kind, Rows rows = Rows::Tokens, int64_t each = 1) {
         const int id = p.buffer(width, kind, rows, offset, each);
         offset += buffer_row_bytes(kind, width) * 4 * each;
         return id;
     }
-    Weight weight(Type type, int64_t rows, int64_t columns) {
+    const Weight* weight(Type type, int64_t rows, int64_t columns) {
         const TypeInfo* info = type_info((int)type);
-        return {info, bytes.data(), nullptr, rows, columns, columns / info->block * info->bytes};
+        return &weights.emplace_back(Weight{info, bytes.data(), nullptr, rows, columns, columns / info->block * info->bytes});
     }
     bool refuse(Instruction instruction) {
         return refuses([&] { p.add(std::move(instruction)); });
@@ -94,7 +96,7 @@ struct Misfits {
 
 void test_linear_misfits(Misfits& m) {
     tally.where = "refused linear";
-    const Weight q = m.weight(Type::Q8_0, 32, 64), f = m.weight(Type::F32, 32, 64);
+    const Weight *q = m.weight(Type::Q8_0, 32, 64), *f = m.weight(Type::F32, 32, 64);
     CHECK(m.refuse(Linear{m.f64, {q}, {{}}, {m.f32}, -1}));
     CHECK(m.refuse(Linear{m.q64, {f}, {{}}, {m.f32}, -1}));
     CHECK(m.refuse(Linear{m.q32, {q}, {{}}, {m.f32}, -1}));
@@ -143,7 +145,7 @@ void test_attention_misfits(Misfits& m) {
 
 void test_row_misfits(Misfits& m) {
     tally.where = "refused row operations";
-    CHECK(m.refuse(Embed{m.weight(Type::F32, 8, 64), m.f32}) && m.refuse(Embed{m.weight(Type::F32, 8, 64), m.q64}) && m.refuse(Embed{m.weight(Type::F32, 8, 64), m.r64}));
+    CHECK(m.refuse(Embed{*m.weight(Type::F32, 8, 64), m.f32}) && m.refuse(Embed{*m.weight(Type::F32, 8, 64), m.q64}) && m.refuse(Embed{*m.weight(Type::F32, 8, 64), m.r64}));
     CHECK(m.refuse(TakeRows{m.f64, m.f64}) && m.refuse(TakeRows{m.r64, m.r64}) && m.refuse(TakeRows{m.f64, m.r32}) && m.refuse(TakeRows{m.q64, m.r64}));
     CHECK(m.refuse(RmsNorm{m.f64, Floats(), 1e-5f, m.f64}) && m.refuse(RmsNorm{m.f64, Floats(48), 1e-5f, m.f64}) && m.refuse(RmsNorm{m.q64, Floats(64), 1e-5f, m.f64}));
     CHECK(m.refuse(RmsNorm{m.f64, Floats(64), 1e-5f, m.f32}) && m.refuse(RmsNorm{m.f64, Floats(16), 1e-5f, m.q64}) && m.refuse(RmsNorm{m.f64, Floats(64), 1e-5f, m.r64}));
@@ -154,8 +156,8 @@ void test_row_misfits(Misfits& m) {
     auto gated = [&](int gate, int up, int out) { return m.refuse(Gated{Function::Gelu, gate, up, out}); };
     CHECK(gated(m.f64, m.f32, m.f64) && gated(m.f64, m.f64, m.f32) && gated(m.q64, m.f64, m.f64) && gated(m.f64, m.f64, m.r64) && gated(m.f64, m.f64, m.e64));
     CHECK(m.refuse(Gated{Function::SoftCap, m.f64, m.f64, m.f64}) && !gated(m.f64, m.f64, m.q64));
-    const Weight square = m.weight(Type::Q8_0, 64, 64), odd = m.weight(Type::Q8_0, 48, 64);
-    auto both = [&](int x, const Weight& gate, const Weight& up, int out) { return m.refuse(GatedLinear{x, gate, up, Function::Silu, out}); };
+    const Weight *square = m.weight(Type::Q8_0, 64, 64), *odd = m.weight(Type::Q8_0, 48, 64);
+    auto both = [&](int x, const Weight* gate, const Weight* up, int out) { return m.refuse(GatedLinear{x, gate, up, Function::Silu, out}); };
     CHECK(both(m.f64, square, square, m.f64) && both(m.q32, square, square, m.f64) && both(m.q64, square, square, m.f32) && both(m.q64, square, square, m.q64));
     CHECK(both(m.q64, square, odd, m.f64) && both(m.q64, odd, odd, m.f64) && both(m.q64, square, square, m.r64) && !both(m.q64, square, square, m.f64));
     CHECK(m.refuse(GatedLinear{m.q64, square, square, Function::Clamp, m.f64}));
@@ -167,7 +169,7 @@ void test_row_misfits(Misfits& m) {
     CHECK(m.refuse(Affine{m.f64, Floats(32), {}, m.f64}) && m.refuse(Affine{m.f64, {}, Floats(65), m.f64}) && m.refuse(Affine{m.f64, {}, {}, m.f32}) && m.refuse(Affine{m.q64, {}, {}, m.f64}));
     CHECK(m.refuse(Columns{m.f64, -1, m.f32}) && m.refuse(Columns{m.f64, 33, m.f32}) && m.refuse(Columns{m.f64, kHuge, m.f32}) && m.refuse(Columns{m.f32, 0, m.f64}));
     CHECK(m.refuse(Columns{m.f64, 0, m.q32}) && m.refuse(Columns{m.q64, 0, m.f32}) && m.refuse(Columns{m.f64, 0, m.r32}) && !m.refuse(Columns{m.f64, 32, m.f32}));
-    const Weight places = m.weight(Type::F32, 8, 64);
+    const Weight& places = *m.weight(Type::F32, 8, 64);
     CHECK(m.refuse(EmbedPositions{places, -1, m.f64}) && m.refuse(EmbedPositions{places, 9, m.f64}) && m.refuse(EmbedPositions{places, 0, m.f32}) && m.refuse(EmbedPositions{places, 0, m.r64}) && m.refuse(EmbedPositions{places, 0, m.e64}));
     CHECK(m.refuse(Subtract{m.f64, m.f32, m.f64}) && m.refuse(Subtract{m.f64, m.f64, m.q64}));
     CHECK(m.refuse(Add{m.f64, m.f32, m.f64}) && m.refuse(Add{m.f64, m.r64, m.f64}) && m.refuse(Add{m.q64, m.q64, m.q64}) && m.refuse(Add{m.f64, m.f64, m.q64}));

@@ -16,7 +16,7 @@ TinyModel::TinyModel(bool packed, int64_t window) : program(kMaxTokens, kMaxRows
     rope_ = program.rope_table(frequencies, 1.0);
     const int x = buffer(kWidth, Kind::F32);
     packed_ = false;
-    program.add(Embed{weight(Type::Q8_0, kVocabulary, kWidth), x});
+    program.add(Embed{*weight(Type::Q8_0, kVocabulary, kWidth), x});
     packed_ = packed;
     layer(0, x, 0);
     layer(1, x, window);
@@ -62,19 +62,19 @@ void TinyModel::layer(int layer, int x, int64_t window) {
     program.add(Linear{hidden, {weight(Type::IQ4_XS, kWidth, kFeedForward)}, {Floats()}, {x}, x});
 }
 
-Weight TinyModel::weight(Type type, int64_t rows, int64_t columns) {
+const Weight* TinyModel::weight(Type type, int64_t rows, int64_t columns) {
     const TypeInfo& info = *type_info((int)type);
     const int64_t row_bytes = columns / info.block * info.bytes;
     bytes_.push_back(std::make_unique<OddBytes>(rows * row_bytes));
     fill_blocks(info, bytes_.back()->data(), rows * columns / info.block, Scales::Ordinary, random_);
-    Weight out{&info, bytes_.back()->data(), nullptr, rows, columns, row_bytes};
-    if (!packed_) return out;
+    Weight& out = weights_.emplace_back(Weight{&info, bytes_.back()->data(), nullptr, rows, columns, row_bytes});
+    if (!packed_) return &out;
     Pool pool(2);
     packs_.push_back(std::make_unique<Pages>((size_t)out.packed_bytes()));
-    pack(out, pool, packs_.back()->data());
+    pack(out, pool, 0, panels(out), packs_.back()->data());
     out.packed = packs_.back()->data();
     out.data = nullptr;
-    return out;
+    return &out;
 }
 
 int TinyModel::buffer(int64_t width, Kind kind, Rows rows) {

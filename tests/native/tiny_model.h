@@ -1,6 +1,7 @@
 // A decoder of two layers with random weights of many types, written out as a program.
 #pragma once
 
+#include <deque>
 #include <initializer_list>
 #include <string>
 
@@ -30,7 +31,7 @@ public:
     furet::Program program;
 
 private:
-    furet::Weight weight(furet::Type type, int64_t rows, int64_t columns);
+    const furet::Weight* weight(furet::Type type, int64_t rows, int64_t columns);
     int buffer(int64_t width, furet::Kind kind, furet::Rows rows = furet::Rows::Tokens);
     furet::Floats norm(int64_t n);
     void layer(int layer, int x, int64_t window);
@@ -39,6 +40,7 @@ private:
     Random random_;
     int64_t offset_ = 0;
     int rope_ = 0;
+    std::deque<furet::Weight> weights_;
     std::vector<std::unique_ptr<OddBytes>> bytes_;
     std::vector<std::unique_ptr<furet::Pages>> packs_;
 };

@@ -2,7 +2,7 @@
 
 Reading a mapped page that no longer exists kills the process, whatever the language. So headers are read
 into memory of their own, where no change of the file can reach them, and `check_unchanged` comes before every
-use of data in a file that others may write to.
+use of data in a file that others may write to. (Only the core, which reads for long, survives a change in between.)
 """
 
 from __future__ import annotations
