@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commandline import Furet
 
-from furet.engine.backend import NativeBackend
+from furet.engine.packing import Packing
 from furet.measure import bench as bench_file
 from furet.measure import compare, limits, random_model, shapes, tasks
 
@@ -53,7 +53,7 @@ def test_json_alone(furet: Furet, model: Path) -> None:
 
 def test_weights_may_stay_in_the_file(furet: Furet, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed: list[str] = []
-    monkeypatch.setattr(NativeBackend, "_pack", lambda self, matrices: packed.extend(matrices))
+    monkeypatch.setattr(Packing, "add", lambda self, file, matrices: packed.extend(matrices))
     assert furet("bench", model, *SHORT, "-t", 1, "--no-repack").code == 0
     assert not packed
 

@@ -13,7 +13,7 @@ from commandline import Furet
 
 from furet import load
 from furet.cli import run as run_file
-from furet.engine.backend import NativeBackend
+from furet.engine.packing import Packing
 from furet.sample.settings import Sampling
 
 
@@ -171,7 +171,7 @@ def test_options_out_of_range(furet: Furet, model: Path, options: str, named: st
 
 def test_weights_that_stay_in_the_file(furet: Furet, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed: list[str] = []
-    monkeypatch.setattr(NativeBackend, "_pack", lambda self, matrices: packed.extend(matrices))
+    monkeypatch.setattr(Packing, "add", lambda self, file, matrices: packed.extend(matrices))
     answers = [furet("run", model, "the", "-n", 4, "--temp", 0, *flag).out for flag in ((), ("--no-repack",))]
     assert answers[0] == answers[1] and len(packed) == len(set(packed)) > 0
 

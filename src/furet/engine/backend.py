@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from furet.engine.packing import Packing
 from furet.engine.steps import StepSizes, step_sizes
 
 if TYPE_CHECKING:
@@ -104,6 +106,9 @@ class Backend(Protocol):
     def step(self, runs: Sequence[Run], out: NDArray[np.float32]) -> None:
         """Append tokens to several caches; the rows that each wants go into out, one after the other. -> [R, V]"""
 
+    def settle(self, seconds: float) -> bool:
+        """Spend about so long on what makes the steps to come faster; whether any of that is left to do."""
+
     def hidden(self, out: NDArray[np.float32]) -> None:
         """What the first rows of the last step's logits were made of. -> [R, C]"""
 
@@ -116,19 +121,19 @@ def compile_backend(
 ) -> Backend:
     """The backend that the settings name, ready to step.
 
-    beside  another one, which never steps at the same time: they share their threads
+    beside  another one, which never steps at the same time: they share their threads, and settle together
     """
     sizes = step_sizes(model.kind, settings.chunk, context)
     if settings.backend == "reference":
         return ReferenceBackend(model, file, sizes, settings.kv)
-    return NativeBackend(model, file, sizes, settings, beside.pool if isinstance(beside, NativeBackend) else None)
+    return NativeBackend(model, file, sizes, settings, beside if isinstance(beside, NativeBackend) else None)
 
 
 class NativeBackend:
     """A traced program on the C++ core; a step runs without the GIL.
 
-    Matrices are packed into memory of their own, tensor by tensor, and the file's pages given back as it
-    goes; without `repack` they stay in the mapped file. Rows of the embedding are read as they are needed.
+    Matrices are packed into memory of their own by `settle`; until then, and without `repack`, they are read from the
+    mapped file. Rows of the embedding are read as they are needed.
     """
 
     def __init__(
@@ -137,13 +142,14 @@ class NativeBackend:
         file: ModelFile,
         sizes: StepSizes,
         settings: Settings,
-        pool: _core.Pool | None = None,
+        beside: NativeBackend | None = None,
     ) -> None:
         from furet import _core
 
         self._file = file
-        self.pool = pool or _core.Pool(settings.threads)
-        self._pack_weights = settings.repack
+        self.pool: _core.Pool = beside.pool if beside else _core.Pool(settings.threads)
+        self._packing: Packing = beside._packing if beside else Packing(self.pool)
+        self._pack = partial(self._packing.add, file) if settings.repack else _leave
         self._reader = self._compile(model.encode, sizes.source, 1) if sizes.source else None
         self._rows, self._compiled = self._compile(model.forward, sizes.tokens, sizes.rows)
         self._source_room = sizes.source
@@ -170,6 +176,9 @@ class NativeBackend:
         places = np.arange(len(tokens), dtype=np.int32)
         self._compiled.program.step(self.pool, places, counts, places[wanted], out)
 
+    def settle(self, seconds: float) -> bool:
+        return self._packing.go_on(seconds)
+
     def hidden(self, out: NDArray[np.float32]) -> None:
         self._compiled.program.read(self._hidden, out)
 
@@ -189,19 +198,9 @@ class NativeBackend:
         from furet.ops.native import compile
 
         rows = StepRows(self._file, max_tokens)
-        pack = self._pack if self._pack_weights else _leave
         return rows, compile(
-            forward, self._file, max_tokens=max_tokens, max_rows=max_rows, pack=pack, table=rows.table
+            forward, self._file, max_tokens=max_tokens, max_rows=max_rows, pack=self._pack, table=rows.table
         )
-
-    def _pack(self, matrices: Mapping[str, _core.Weight]) -> None:
-        from furet import _core
-
-        packed = _core.Packed(sum(weight.packed_bytes for weight in matrices.values()))
-        # The largest first: a tensor and its packed copy are in memory together, best while little else is.
-        for name in sorted(matrices, key=lambda name: -matrices[name].packed_bytes):
-            matrices[name].pack(self.pool, packed)
-            self._file.release(name)
 
 
 class StepRows:
@@ -281,6 +280,9 @@ class ReferenceBackend:
 
         tokens, counts, wanted = _joined(runs)
         out[:] = step(self._model.forward, self._decode, tokens, counts, wanted, self._hidden)
+
+    def settle(self, seconds: float) -> bool:
+        return False
 
     def hidden(self, out: NDArray[np.float32]) -> None:
         out[:] = self._hidden[0][: len(out)]

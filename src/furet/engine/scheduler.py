@@ -29,6 +29,7 @@ from furet.errors import Busy
 BESIDE = 32  # tokens of prompts in a step that has answers in it
 FEW = 8  # tokens that a step computes for little more than one
 MOST_WAITING = 1024  # requests
+BRIEFLY = 0.02  # seconds for which a new request may wait while nobody wants a step
 IDLE = 0.2  # seconds after which the thread ends; the next request begins another
 LAST = 2.0  # seconds that the end of the program waits for the last step
 
@@ -149,7 +150,7 @@ class Scheduler:
                 with self._stepping:
                     while self._calls:
                         self._calls.popleft()()
-                    going = self._step()
+                    going = self._step() or self._settle(BRIEFLY)
 
     def _stop(self) -> None:
         """Step no more. The interpreter is about to end, and who comes back to it from the core after that ends the
@@ -173,7 +174,23 @@ class Scheduler:
                 self._compute(answers, prompts)
             return bool(answers or prompts)
         except Exception as error:
-            self._fail(error)
+            self._fail(self._cause(error))
+            return False
+
+    def _cause(self, error: Exception) -> Exception:
+        """What forbids steps now says more than what one of them stumbled over."""
+        try:
+            self._check()
+        except Exception as forbidding:
+            return forbidding
+        return error
+
+    def _settle(self, seconds: float) -> bool:
+        """Make later steps faster; False when there is nothing left to do for that."""
+        try:
+            self._check()  # the file may have been cut short meanwhile
+            return self._backend.settle(seconds)
+        except Exception:  # the next step says so
             return False
 
     def _answers(self) -> list[Share]:
@@ -290,6 +307,7 @@ class Scheduler:
             if work.ended:
                 self._close(work)
                 self._running.remove(work)
+        self._settle(seconds)  # the tokens come half as fast as they could, and soon faster
 
     def _drop_cancelled(self) -> None:
         with self._changed:

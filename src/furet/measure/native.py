@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -29,6 +30,7 @@ class Furet:
         sequences = max(task.sequences for task in tasks)
         loaded = open_model(path, threads=threads, context=context, sequences=sequences, repack=repack)
         self._file, self._plan, self._backend = loaded.file, loaded.plan, loaded.backend
+        self._backend.settle(inf)
         self._caches = [self._backend.new_cache(context) for _ in range(sequences)]
         self.settings = {"threads": threads, "context": context}
         self.vocab = self._backend.vocab
