@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from math import inf
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -96,6 +97,23 @@ def test_a_file_that_is_cut_short_while_a_model_answers(load, tmp_path, repack):
         os.truncate(at, 5000)
         with pytest.raises(ModelFileError, match="cut short"):
             list(stream)
+
+
+def test_a_model_that_nobody_asks_is_packed_when_it_is_told_to(load):
+    model = load()
+    waiting = model._scheduler._backend._packing._waiting
+    time.sleep(0.3)
+    assert waiting
+    model.prepare()
+    assert settled(model)
+
+
+def test_no_threads_to_prepare_with(load, monkeypatch):
+    model = load()
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("can't start")))
+        model.prepare()
+    assert model.generate(PROMPT, max_tokens=1, **GREEDY).tokens
 
 
 def test_a_closed_model_is_packed_no_further(load, monkeypatch):

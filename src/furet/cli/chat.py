@@ -104,6 +104,7 @@ def chat(
             if on_terminal:
                 import_module("furet.cli.markdown")  # now, and not while the first answer waits for it
                 note(_banner(loaded))
+                loaded.prepare()
                 _converse(talk, typed(), forgiving=True)
             else:
                 _converse(talk, lines(sys.stdin.buffer), forgiving=False)

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from threading import Condition, Lock, Thread, current_thread
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -29,7 +29,8 @@ from furet.errors import Busy
 BESIDE = 32  # tokens of prompts in a step that has answers in it
 FEW = 8  # tokens that a step computes for little more than one
 MOST_WAITING = 1024  # requests
-BRIEFLY = 0.02  # seconds for which a new request may wait while nobody wants a step
+BRIEFLY = 0.02  # seconds for which a request may wait that comes in an idle time
+HANDOVER = 0.002  # seconds in which a first token reaches its reader; threads of a next step would hold it up
 IDLE = 0.2  # seconds after which the thread ends; the next request begins another
 LAST = 2.0  # seconds that the end of the program waits for the last step
 
@@ -73,6 +74,7 @@ class Scheduler:
         self._running: list[Work] = []  # the oldest first
         self._answered = False  # whether the last step had answers in it
         self._steps = 0  # that were made, for who was served when
+        self._settled = False
         self._prices = Prices()
 
     @property
@@ -97,7 +99,7 @@ class Scheduler:
             raise Busy("the system gives no more threads", "ask again later") from None
 
     def wake(self) -> None:
-        """A request was cancelled, or its reader has caught up."""
+        """A request was cancelled, or its reader has caught up; or there is time until the first one."""
         with self._changed:
             self._news = True
             if self._thread is None:
@@ -137,20 +139,29 @@ class Scheduler:
             atexit.unregister(stop)
 
     def _serve(self) -> None:
-        """Step whenever there is news, until there is none for a while."""
+        """Step whenever there is news, until there is none for a while and nothing to do meanwhile."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._news, IDLE)
-                if not self._news:
+                news = self._changed.wait_for(lambda: self._news, IDLE)
+                if not news and self._settled:
                     self._thread = None
                     return
                 self._news = False
+            if not news:
+                self._use_idleness()
+                continue
             going = True
             while going:
                 with self._stepping:
                     while self._calls:
                         self._calls.popleft()()
-                    going = self._step() or self._settle(BRIEFLY)
+                    going = self._step()
+
+    def _use_idleness(self) -> None:
+        """Make later steps faster, until that is done or there is news."""
+        while not (self._settled or self._news):
+            with self._stepping:
+                self._settled = not self._settle(BRIEFLY)
 
     def _stop(self) -> None:
         """Step no more. The interpreter is about to end, and who comes back to it from the core after that ends the
@@ -307,6 +318,8 @@ class Scheduler:
             if work.ended:
                 self._close(work)
                 self._running.remove(work)
+        if any(share.rows and not share.work.ended for share in prompts):
+            sleep(HANDOVER)
         self._settle(seconds)  # the tokens come half as fast as they could, and soon faster
 
     def _drop_cancelled(self) -> None:

@@ -173,6 +173,7 @@ def main() -> None:
     found.put(Jobs(model, load.slots, frames.put))
     rows = dict(model.memory.rows)
     frames.put(wire.encode(wire.Ready(model.kind, model.context, rows, model.notes)))
+    model.prepare()
     while True:
         _write(outbox, _together(frames))
 
