@@ -92,13 +92,19 @@ static void multiply_all(const LinearArgs& a, const Span& s, Scratch& scratch) {
     else multiply_tiles<Form::Minned, 16>(a, s, scratch);
 }
 
+// Each byte takes several tokens longer, and their activations want the room.
+FURET_INLINE int64_t fetch_ahead(int64_t tokens) {
+    if (tokens > kFewTokens) return kPanelAhead;
+    return tokens <= 4 || kFetchAhead / 2 < kPanelAhead ? kFetchAhead : kFetchAhead / 2;
+}
+
 // Calls `use` with where the blocks of the span's 16 rows number v are read, the first of them and how many they are.
 template <class Use> FURET_INLINE void with_rows(const LinearArgs& a, const Span& s, int v, Use use) {
     const int64_t row = s.row + 16 * v, first = s.column / a.info->block, blocks = s.columns / a.info->block;
     if (a.packed) {
         // A tile may end beyond the last 16 packed rows: read the last ones again.
         const int64_t at = (row < a.rows ? row : (a.rows - 1) / 16 * 16) * a.row_bytes + first * 16 * a.info->bytes;
-        PackedRows rows{a.packed + at, a.tokens <= kFewTokens ? kFetchAhead : kPanelAhead};
+        PackedRows rows{a.packed + at, fetch_ahead(a.tokens)};
         return use(rows, first, blocks);
     }
     FileRows rows = file_rows(a, row);
