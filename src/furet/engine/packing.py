@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from furet import _core
     from furet.convert import ModelFile
 
-SLICE = 32 << 20  # bytes of a matrix whose copy and whose pages of the file are in memory together
+SLICE = 8 << 20  # bytes of a matrix whose copy and whose pages of the file are in memory together
 
 
 class _Waiting(NamedTuple):

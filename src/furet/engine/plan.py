@@ -74,7 +74,7 @@ class Settings:
     """What the memory depends on besides the model; all checked.
 
     context     tokens; None: USUAL_CONTEXT, or what the model was trained for, or what fits
-    repack      copy the weights into the order in which the kernels read them; otherwise read the mapped file
+    repack      copy the weights into the order in which the kernels read them; otherwise keep to the mapped file
     reserve     bytes that the calling program needs for itself
     kv          the type of keys and values
     """

@@ -318,7 +318,7 @@ class Scheduler:
             if work.ended:
                 self._close(work)
                 self._running.remove(work)
-        if any(share.rows and not share.work.ended for share in prompts):
+        if any(share.rows and not (share.work.ended or share.work.wholly) for share in prompts):
             sleep(HANDOVER)
         self._settle(seconds)  # the tokens come half as fast as they could, and soon faster
 
