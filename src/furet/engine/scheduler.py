@@ -74,7 +74,7 @@ class Scheduler:
         self._running: list[Work] = []  # the oldest first
         self._answered = False  # whether the last step had answers in it
         self._steps = 0  # that were made, for who was served when
-        self._settled = False
+        self._settled = False  # nothing is left to do that would make later steps faster
         self._prices = Prices()
 
     @property
@@ -161,7 +161,7 @@ class Scheduler:
         """Make later steps faster, until that is done or there is news."""
         while not (self._settled or self._news):
             with self._stepping:
-                self._settled = not self._settle(BRIEFLY)
+                self._settle(BRIEFLY)
 
     def _stop(self) -> None:
         """Step no more. The interpreter is about to end, and who comes back to it from the core after that ends the
@@ -196,13 +196,15 @@ class Scheduler:
             return forbidding
         return error
 
-    def _settle(self, seconds: float) -> bool:
-        """Make later steps faster; False when there is nothing left to do for that."""
+    def _settle(self, seconds: float) -> None:
+        """Make later steps faster, if that is not done yet."""
+        if self._settled:
+            return
         try:
             self._check()  # the file may have been cut short meanwhile
-            return self._backend.settle(seconds)
+            self._settled = not self._backend.settle(seconds)
         except Exception:  # the next step says so
-            return False
+            self._settled = True
 
     def _answers(self) -> list[Share]:
         """A token of every answer, or of those that have waited longest where a step has not so many rows."""
