@@ -66,6 +66,15 @@ def test_the_first_token_waits_for_no_packing(load):
     assert settled(model) and seen[0] == before > 0
 
 
+def test_packing_counts_as_time_of_the_answer_that_it_holds_up(load, monkeypatch):
+    model = load()
+    monkeypatch.setattr(model._scheduler._backend, "settle", lambda seconds: bool(time.sleep(0.2)) or True)
+    first = model.generate(PROMPT, max_tokens=4, **GREEDY).timings
+    assert first.decode_seconds > 0.6 and first.prefill_seconds < 0.2
+    time.sleep(0.3)
+    assert model.generate([9, *PROMPT], max_tokens=1, **GREEDY).timings.prefill_seconds < 0.2
+
+
 def test_what_is_left_is_packed_when_nobody_asks(load):
     model = load(threads=2)
     first = model.generate(PROMPT, max_tokens=1, **GREEDY)

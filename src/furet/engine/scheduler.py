@@ -75,6 +75,7 @@ class Scheduler:
         self._answered = False  # whether the last step had answers in it
         self._steps = 0  # that were made, for who was served when
         self._settled = False  # nothing is left to do that would make later steps faster
+        self._settling = 0.0  # seconds that the next step was held up by that
         self._prices = Prices()
 
     @property
@@ -174,6 +175,7 @@ class Scheduler:
         try:
             self._drop_cancelled()
             if not self._running and not self._waiting:
+                self._settling = 0.0
                 return False
             self._check()
             answers = self._answers()
@@ -311,7 +313,7 @@ class Scheduler:
             try:
                 if rows:
                     self._check_logits(out[at : at + rows])
-                work.advance(tokens, out[at : at + rows], seconds, hidden[at : at + rows])
+                work.advance(tokens, out[at : at + rows], self._settling + seconds, hidden[at : at + rows])
                 if worth is not None:
                     work.judge(worth)
             except Exception as error:
@@ -322,7 +324,9 @@ class Scheduler:
                 self._running.remove(work)
         if any(share.rows and not (share.work.ended or share.work.wholly) for share in prompts):
             sleep(HANDOVER)
+        began = perf_counter()
         self._settle(seconds)  # the tokens come half as fast as they could, and soon faster
+        self._settling = perf_counter() - began
 
     def _drop_cancelled(self) -> None:
         with self._changed:

@@ -67,8 +67,9 @@ class Work(Protocol):
     def advance(
         self, tokens: Sequence[int], logits: NDArray[np.float32], seconds: float, hidden: NDArray[np.float32]
     ) -> None:
-        """A step of so many seconds has computed these tokens and the rows that they wanted. [R, V]
+        """A step has computed these tokens and the rows that they wanted. [R, V]
 
+        seconds it took so many, with what held it up
         hidden  what these rows were made of, if it is wanted. [R, C]
         """
 
