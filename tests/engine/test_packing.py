@@ -66,6 +66,17 @@ def test_the_first_token_waits_for_no_packing(load):
     assert settled(model) and seen[0] == before > 0
 
 
+def test_no_prompt_in_several_steps_waits_for_packing(load):
+    model = load(chunk=8)
+    backend = model._scheduler._backend
+    order = []
+    for name in ("step", "settle"):
+        call = getattr(backend, name)
+        setattr(backend, name, lambda *given, name=name, call=call: (order.append(name), call(*given))[1])
+    model.generate([5] * 30, max_tokens=3, **GREEDY)
+    assert order[:5] == ["step"] * 4 + ["settle"]
+
+
 def test_packing_counts_as_time_of_the_answer_that_it_holds_up(load, monkeypatch):
     model = load()
     monkeypatch.setattr(model._scheduler._backend, "settle", lambda seconds: bool(time.sleep(0.2)) or True)

@@ -325,7 +325,8 @@ class Scheduler:
         if any(share.rows and not (share.work.ended or share.work.wholly) for share in prompts):
             sleep(HANDOVER)
         began = perf_counter()
-        self._settle(seconds)  # the tokens come half as fast as they could, and soon faster
+        if answers or not any(work.reading for work, _, _ in prompts):  # a first token is waited for most
+            self._settle(seconds)  # others come half as fast as they could, and soon faster
         self._settling = perf_counter() - began
 
     def _drop_cancelled(self) -> None:
