@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
     from web.conftest import Watched
     from web.pretended import Server
 
@@ -153,6 +153,21 @@ def test_the_field_that_is_written_in_is_seen_to_be(server: Server, visit: Calla
     page.get_by_role("button", name="Say hello").click()
     page.get_by_label("Edit, as another branch").click()
     assert page.locator("form.edit").evaluate(edge) == "rgb(134, 80, 10)"
+
+
+def test_a_page_that_is_slow_to_come_takes_no_focus_away(server: Server, visit: Callable[..., Watched]) -> None:
+    page = visit(server).page
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    held: list[Route] = []
+    page.route("**/start", lambda route: held.append(route))
+    page.reload()
+    page.get_by_label("More", exact=True).press("Enter")
+    first = page.get_by_role("menuitem").first
+    expect(first).to_be_focused()
+    with page.expect_response("**/start"):
+        held[0].continue_()
+    expect(page.get_by_role("button", name="Say hello")).to_be_visible()
+    expect(first).to_be_focused()
 
 
 def test_dialogs_and_menus_give_the_focus_back(server: Server, visit: Callable[..., Watched]) -> None:

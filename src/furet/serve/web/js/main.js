@@ -40,7 +40,7 @@ async function begin() {
   update({ ...found, ready: true });
   connect(listen(position, tell, connected), tellMessage);
   if (chatInAddress()) await openChat(chatInAddress());
-  else focusTalk();
+  else if (document.activeElement === document.body) focusTalk(); // somebody may have been quicker
 }
 
 const chatInAddress = () => /^#\/([\w-]+)$/.exec(location.hash)?.[1] ?? "";
