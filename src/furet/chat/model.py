@@ -63,7 +63,7 @@ def load(
     seed        of requests that name none; None: each gets a new one
     backend     "native", or "reference": NumPy, exact and slow
     repack      copy the weights into the order in which the kernels read them, once the first token is there;
-                False: read the mapped file, whose pages other processes share, at about two thirds of the speed
+                False: read the mapped file, whose pages other processes share; tokens then come 0.6 times as fast
     kv          the type in which keys and values are kept: "f16", "q8_0" in about half of its memory, "q4_0" in
                 about a quarter, which answers show
     reserve     bytes of the budget that the calling program needs for itself

@@ -1,7 +1,7 @@
 """Packing: a model's matrices are copied into the order in which the kernels read them while it is at work already.
 
-The memory for the copies has to be cleared and the file's pages looked up, which takes longer than a short prompt does.
-So the first step reads the file, and the matrices follow between the steps after it.
+That takes longer than a short prompt does. So the first step reads the file, and the matrices follow between the steps
+after it.
 """
 
 from __future__ import annotations
