@@ -100,6 +100,20 @@ def test_stop_keeps_what_was_written_and_going_on_adds_to_it(page: Page, server:
     assert server.models.jobs[-1][1].resume
 
 
+def test_the_way_down_goes_when_a_shorter_branch_leaves_nothing_below(page: Page, server: Server) -> None:
+    server.models.answer = "word  \n" * 200
+    say(page, "at length")
+    rest(page)
+    page.get_by_label("Message", exact=True).press("ArrowUp")
+    expect(page.locator("#down")).to_be_visible()
+    server.models.answer = "short"
+    page.get_by_label("New wording").fill("in short")
+    page.get_by_label("New wording").press("Enter")
+    expect(page.locator(".answer .rendered")).to_have_text("short")
+    rest(page)
+    expect(page.locator("#down")).to_be_hidden()
+
+
 def test_answers_again_and_edits_are_branches_that_can_be_gone_through(page: Page, server: Server) -> None:
     say(page, "first")
     rest(page)

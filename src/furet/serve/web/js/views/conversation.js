@@ -19,7 +19,7 @@ export function startConversation() {
   const scroll = at("scroll");
   scroll.addEventListener("scroll", () => {
     at("talk").classList.toggle("scrolled", scroll.scrollTop > 4);
-    at("down").hidden = atEnd(400);
+    lookBelow();
   }, { passive: true });
   at("down").addEventListener("click", () => toEnd());
   at("messages").addEventListener("click", (event) => {
@@ -37,6 +37,7 @@ export function startConversation() {
 function draw() {
   const within = at("messages").contains(document.activeElement);
   drawMessages();
+  lookBelow(); // what became shorter has not scrolled
   if (within && document.activeElement === document.body) focusTalk(); // what had the focus is gone
 }
 
@@ -84,6 +85,11 @@ function drawWelcome() {
 }
 
 const atEnd = (near) => at("scroll").scrollHeight - at("scroll").scrollTop - at("scroll").clientHeight < near;
+
+/** The way down is shown where there is one. */
+function lookBelow() {
+  at("down").hidden = atEnd(400);
+}
 
 export function toEnd() {
   at("scroll").scrollTop = at("scroll").scrollHeight;
