@@ -31,23 +31,20 @@ void penalise(Floats logits, std::vector<int64_t> recent, double repeat, double 
     furet::penalise(logits.data(), std::move(recent), repeat, frequency, presence);
 }
 
-const uint32_t* checked(const MaybeBits& bits, size_t count) {
-    require(!bits || bits->size() == (count + 31) / 32, "wanted a bit for each value");
-    return bits ? bits->data() : nullptr;
-}
-
-int64_t draw_of_top(In<float> logits, int64_t wanted, const std::vector<std::pair<std::string, double>>& cuts, double at, MaybeBits bits) {
+int64_t draw(In<float> logits, In<int64_t> ids, const std::vector<std::pair<std::string, double>>& cuts, double at) {
     static const std::map<std::string, furet::Cut::Kind> kKinds = {
         {"top_p", furet::Cut::kTopP}, {"min_p", furet::Cut::kMinP}, {"temperature", furet::Cut::kTemperature}};
-    require(logits.size() > 0 && wanted > 0, "draw_of_top: nothing to draw from");
+    require(ids.size() > 0, "draw: nothing to draw from");
+    for (size_t i = 0; i < ids.size(); ++i)
+        require(0 <= ids.data()[i] && ids.data()[i] < (int64_t)logits.size(), "draw: a token that is not in the row");
     std::vector<furet::Cut> read;
     for (const auto& [name, value] : cuts) {
         const auto found = kKinds.find(name);
-        require(found != kKinds.end(), "draw_of_top: no cut '" + name + "'");
-        require(found->second == furet::Cut::kTemperature ? value > 0 : value <= 1, "draw_of_top: " + name + " is out of range");
+        require(found != kKinds.end(), "draw: no cut '" + name + "'");
+        require(found->second == furet::Cut::kTemperature ? value > 0 : value <= 1, "draw: " + name + " is out of range");
         read.push_back({found->second, value});
     }
-    return furet::draw_of_top(logits.data(), (int64_t)logits.size(), wanted, read, at, checked(bits, logits.size()));
+    return furet::draw(logits.data(), ids.data(), (int64_t)ids.size(), read, at);
 }
 
 }  // namespace
@@ -55,9 +52,10 @@ int64_t draw_of_top(In<float> logits, int64_t wanted, const std::vector<std::pai
 void bind_choosing(nb::module_& m) {
     m.def("all_finite", [](In<float> values) { return furet::all_finite(values.data(), (int64_t)values.size()); }, "values"_a);
     m.def("largest", [](In<float> values, int64_t count, MaybeBits bits) {
-        return owned(furet::largest(values.data(), (int64_t)values.size(), count, checked(bits, values.size())));
+        require(!bits || bits->size() == (values.size() + 31) / 32, "largest: wanted a bit for each value");
+        return owned(furet::largest(values.data(), (int64_t)values.size(), count, bits ? bits->data() : nullptr));
     }, "values"_a, "count"_a, "bits"_a = nb::none());
     m.def("penalise", &penalise, "logits"_a, "recent"_a, "repeat"_a, "frequency"_a, "presence"_a);
-    m.def("draw_of_top", &draw_of_top, "logits"_a, "wanted"_a, "cuts"_a, "at"_a, "bits"_a = nb::none());
+    m.def("draw", &draw, "logits"_a, "ids"_a, "cuts"_a, "at"_a);
     m.def("admit", &admit, "values"_a, "bits"_a, "few"_a, "out"_a);
 }

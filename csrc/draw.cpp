@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "choose.h"
-
 namespace furet {
 namespace {
 
@@ -60,12 +58,9 @@ void penalise(float* logits, std::vector<int64_t> recent, double repeat, double 
     }
 }
 
-int64_t draw_of_top(const float* logits, int64_t count, int64_t wanted, const std::vector<Cut>& cuts, double at,
-                    const uint32_t* bits) {
-    const std::vector<int64_t> ids = largest(logits, count, wanted, bits);
-    if (ids.empty()) return -1;
+int64_t draw(const float* logits, const int64_t* ids, int64_t count, const std::vector<Cut>& cuts, double at) {
     std::vector<double> left;
-    for (const int64_t id : ids) left.push_back(logits[id]);
+    for (int64_t i = 0; i < count; ++i) left.push_back(logits[ids[i]]);
     for (const Cut& cut : cuts) apply(cut, left);
 
     const std::vector<double> shares = shares_of(left);

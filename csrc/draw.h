@@ -16,9 +16,8 @@ struct Cut {
     double value;
 };
 
-// The token that a draw hits, `at` in [0, 1), of the `wanted` most probable ones once they have gone through the cuts;
-// with bits only of those admitted (see `largest`), -1 where there is none. No logit may be a NaN.
-int64_t draw_of_top(const float* logits, int64_t count, int64_t wanted, const std::vector<Cut>& cuts, double at,
-                    const uint32_t* bits = nullptr);
+// The token that a draw hits, `at` in [0, 1), of these once they have gone through the cuts. There is one at least, the most
+// probable comes first, and no logit may be a NaN.
+int64_t draw(const float* logits, const int64_t* ids, int64_t count, const std::vector<Cut>& cuts, double at);
 
 }  // namespace furet

@@ -48,18 +48,14 @@ def penalise(
 ) -> None:
     """Make tokens that occurred recently less probable, in place; see `furet.sample.penalties`. [V]"""
 
-def draw_of_top(
-    logits: NDArray[np.float32],
-    wanted: int,
-    cuts: Sequence[tuple[str, float]],
-    at: float,
-    bits: NDArray[np.uint32] | None = None,
+def draw(
+    logits: NDArray[np.float32], ids: NDArray[np.int64], cuts: Sequence[tuple[str, float]], at: float
 ) -> int:
-    """The token that a draw hits, of the `wanted` most probable ones after the cuts; see `furet.sample.chain`. [V]
+    """The token that a draw hits, of these after the cuts; see `furet.sample.chain`. [V], [n]
 
+    ids     the most probable one first; at least one
     cuts    ("top_p", at most 1), ("min_p", at most 1), ("temperature", above 0), in their order
     at      the draw, in [0, 1)
-    bits    only tokens whose bit is set may be hit, as for `largest`; -1 where there is none
     """
 
 def admit(

@@ -37,9 +37,6 @@ def test_the_largest_of_those_admitted(size, share):
     for count in (1, 2, 40, 64, 4096):
         wanted = np.argsort(-without, kind="stable")[: min(count, allowed.sum())]
         assert _core.largest(row, count, packed(allowed)).tolist() == wanted.tolist()
-    for at in (0.0, 0.3, 0.999):
-        hit = _core.draw_of_top(row, 40, [("top_p", 0.9)], at, packed(allowed))
-        assert hit == (_core.draw_of_top(without, 40, [("top_p", 0.9)], at) if allowed.any() else -1)
 
 
 def test_no_number_of_them():
@@ -91,17 +88,19 @@ def test_admit_wants_a_bit_and_a_place_for_each_value():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "cuts", "says"),
+    ("ids", "cuts", "says"),
     [
-        (0, [], "nothing to draw from"),
-        (5, [("top_q", 0.5)], "no cut 'top_q'"),
-        (5, [("temperature", 0.0)], "temperature is out of range"),
-        (5, [("top_p", 1.5)], "top_p is out of range"),
+        ([], [], "nothing to draw from"),
+        ([3, 10], [], "not in the row"),
+        ([-1], [], "not in the row"),
+        ([3], [("top_q", 0.5)], "no cut 'top_q'"),
+        ([3], [("temperature", 0.0)], "temperature is out of range"),
+        ([3], [("top_p", 1.5)], "top_p is out of range"),
     ],
 )
-def test_draws_that_make_no_sense(wanted, cuts, says):
+def test_draws_that_make_no_sense(ids, cuts, says):
     with pytest.raises(ValueError, match=says):
-        _core.draw_of_top(np.zeros(10, np.float32), wanted, cuts, 0.5)
+        _core.draw(np.zeros(10, np.float32), np.array(ids, np.int64), cuts, 0.5)
 
 
 @pytest.mark.parametrize("id", [-1, 10])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from furet import _core
 from furet.sample import filters, mirostat, temperature
@@ -78,6 +79,10 @@ class Chooser:
         """Whether the answer is complete by its form, and nothing but the end may follow."""
         return self._guide is not None and self._guide.finished
 
+    def must(self) -> list[int]:
+        """The tokens that will be chosen next whatever the logits are, as far as the form says."""
+        return [] if self._guide is None else self._guide.must()
+
     def choose(self, logits: Logits, tokens: Sequence[int], index: int) -> int:
         """The token at place `index` of the answer. [V] -> id
 
@@ -98,17 +103,20 @@ class Chooser:
             logits[touched] = before
 
     def _chosen(self, row: Logits, index: int) -> int:
-        allowed = None if self._guide is None else self._guide.allowed()
         if self._sampling.temperature == 0:
-            token = _core.draw_of_top(row, 1, [], 0.0, allowed)
+            token = int(self._most_probable(row, 1)[0])
         elif self._top is not None and self._top[0] < len(row):
-            token = _core.draw_of_top(row, *self._top, uniform(self._seed, index), allowed)
+            count, cuts = self._top
+            token = _core.draw(row, self._most_probable(row, count), cuts, uniform(self._seed, index))
         else:
-            found = Candidates(row) if allowed is None else admitted(row, allowed, self._room(row))
+            found = Candidates(row) if self._guide is None else admitted(row, self._guide.allowed(), self._room(row))
             token = self._drawn(found, index)
         if self._guide is not None:
             self._guide.accept(token)
         return token
+
+    def _most_probable(self, row: Logits, count: int) -> NDArray[np.int64]:
+        return _core.largest(row, count) if self._guide is None else self._guide.most_probable(row, count)
 
     def filtered(self, found: Candidates, index: int) -> Candidates:
         """Of these tokens those that a draw may hit, with logits whose softmax are their probabilities."""

@@ -22,6 +22,7 @@ from furet.sample.schema import blamed, schema_grammar
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
+REFUSALS = 32  # of the most probable tokens, after which all are asked about
 FEW = 8  # a form that forbids all but one token in so many leaves few
 # Where a string may still have so many characters, all tokens of at most as many are known to be allowed. llguidance's
 # own bounds, 10 and 30, leave most tokens to be tried one by one in strings of a dozen.
@@ -78,7 +79,7 @@ class Guides:
         if message := fails(grammar):
             at = f" at {blamed(form, fails):.200}" if kind == "json_schema" else ""
             raise BadRequest(f"{kind}: cannot be honoured{at}: {' '.join(message.split()):.300}")
-        return Guide(LLMatcher(tokenizer, grammar, log_level=0), kind, self._vocab)
+        return Guide(LLMatcher(tokenizer, grammar, log_level=0), kind, self._words.vocab_size, self._vocab)
 
     def _built(self) -> LLTokenizer:
         with self._lock:
@@ -96,13 +97,17 @@ class Guides:
 class Guide:
     """The form of one answer, as far as it has come.
 
+    words       how many tokens there are
+    vocab       V, the width of logits, which may be more
     finished    whether nothing but the end may follow
     """
 
-    def __init__(self, matcher: LLMatcher, kind: str, vocab: int) -> None:
+    def __init__(self, matcher: LLMatcher, kind: str, words: int, vocab: int) -> None:
         self._matcher = matcher
         self._kind = kind
+        self._words = words
         self._bits = np.zeros((vocab + 31) // 32, dtype=np.uint32)
+        self._must: list[int] = []
         self.finished = False
 
     def allowed(self) -> NDArray[np.uint32]:
@@ -117,10 +122,38 @@ class Guide:
             raise BadRequest(f"{self._kind}: the answer cannot go on: no token may follow")
         return self._bits
 
+    def most_probable(self, logits: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        """So many of the tokens that may follow, or all: by falling logit, then rising id. [V]
+
+        raises  BadRequest as `allowed` does
+        """
+        # A model that has seen the form asked for mostly wants what may follow. To try its tokens takes a microsecond
+        # each, to tell of all tokens whether they may up to 500.
+        if must := self.must():
+            return np.array(must[:1])
+        found: list[int] = []
+        tried = _core.largest(logits, count + REFUSALS).tolist()
+        for place, token in enumerate(tried):
+            if token < self._words and self._matcher.validate_tokens([token]):
+                found.append(token)
+            if len(found) == count:
+                return np.array(found)
+            if place - len(found) == REFUSALS:
+                break
+        return _core.largest(logits, count, self.allowed())
+
+    def must(self) -> list[int]:
+        """The tokens that will follow whatever the model thinks of them, as far as that is known."""
+        if not self._must:
+            self._must = self._matcher.compute_ff_tokens()
+        return self._must
+
     def accept(self, token: int) -> None:
         """The token that was chosen."""
         self._matcher.consume_token(token)
         self._check()
+        # The rest is kept: to tell it anew for each of many tokens would take time that grows with their square.
+        self._must = self._must[1:] if self._must[:1] == [token] else []
         self.finished = bool(self._matcher.is_stopped())
 
     def _check(self) -> None:
