@@ -68,6 +68,25 @@ def test_right_guesses_take_no_step(load, monkeypatch):
     assert len(steps) < 81 - out.timings.guessed_tokens + 3
 
 
+def test_what_must_follow_takes_no_step_of_its_own(load, monkeypatch):
+    steps: list[int] = []
+    step = NativeBackend.step
+
+    def counted(self: NativeBackend, runs: list, out: np.ndarray) -> None:
+        steps.append(len(runs[0].tokens))
+        step(self, runs, out)
+
+    monkeypatch.setattr(NativeBackend, "step", counted)
+    letters = "".join(chr(33 + n) for n in range(90) if chr(33 + n) not in '"\\')  # nothing that occurred before
+    options = {"json_schema": {"const": letters}, "temperature": 3.0, "seed": 4}
+    plain = load().generate("x", speculate=False, **options)
+    alone = len(steps)
+    ahead = load().generate("x", **options)
+    assert (ahead.tokens, ahead.text) == (plain.tokens, plain.text) and letters in ahead.text
+    assert len(steps) - alone < alone / 4 and ahead.timings.guessed_tokens > 70
+    assert ahead.timings.decode_tokens == plain.timings.decode_tokens
+
+
 @pytest.mark.parametrize("kv", ["q8_0", "q4_0"])
 def test_a_cache_in_blocks(load, tmp_path, kv):
     path = tiny.write(tmp_path / "m.gguf", tiny.model(tokenizer=True, C=128, H=4, K=2, D=32))

@@ -17,6 +17,7 @@ from furet.engine.ahead import MOST, Guesses, Pace, Worth
 from furet.engine.backend import NativeBackend
 from furet.engine.drafting import READ, Drafts
 from furet.errors import BadRequest, DoesNotFit
+from furet.sample.chain import Chooser
 from furet.sample.lookup import Lookup
 
 OPTIONS = [
@@ -32,10 +33,11 @@ OPTIONS = [
 
 @pytest.fixture
 def eager(monkeypatch):
-    """The second model guesses before every step; nothing is guessed from the text."""
+    """The second model guesses before every step; nothing is guessed from the text or the form."""
     monkeypatch.setattr(Pace, "count", lambda self: MOST)
     monkeypatch.setattr(Pace, "note", lambda self, guessed, right, won: None)
     monkeypatch.setattr(Lookup, "guess", lambda self, tokens, count: [])
+    monkeypatch.setattr(Chooser, "must", lambda self: [])
 
 
 @pytest.fixture(scope="module")

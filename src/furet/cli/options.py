@@ -33,7 +33,8 @@ NoSpeculate = Annotated[
     bool,
     Option(
         "--no-speculate",
-        help="do not guess tokens that repeat the text; guesses are verified, and change nothing but the time",
+        help="do not guess tokens that repeat the text or must follow; guesses are verified, and change nothing but "
+        "the time",
     ),
 ]
 Draft = Annotated[

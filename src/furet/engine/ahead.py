@@ -6,6 +6,7 @@ right are tokens for nothing. Tokens are chosen from the same logits as ever, so
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,30 +90,33 @@ class Guesses:
     """The tokens that the next step is to verify, and what the last ones were worth.
 
     right   of the last guesses, how many came to be
-    drafted seconds that a second model took for them
+    took    seconds that it took to make them
+
+    must    tells what will follow whatever the model thinks of it, as a form may have it
+    drafts  guesses of a second model
     """
 
-    def __init__(self, wanted: bool, drafts: Drafts | None = None) -> None:
+    def __init__(self, wanted: bool, drafts: Drafts | None = None, must: Callable[[], list[int]] = list) -> None:
         self.right = 0
-        self.drafted = 0.0
-        self._wanted = wanted
-        self._lookup, self._lookup_pace = Lookup(), Pace()
-        self._drafts, self._draft_pace = drafts, Pace()
-        self._made_by = self._lookup_pace
+        self.took = 0.0
+        self._drafts = drafts
+        self._makers: list[tuple[Pace, Callable[[list[int], int], list[int]]]] = []
+        if wanted:
+            self._makers = [(Pace(), lambda tokens, count: must()[:count]), (Pace(), Lookup().guess)]
+            if drafts is not None:
+                self._makers.append((Pace(), drafts.guess))
+        self._pace = Pace()
         self._count = 0
 
     def make(self, tokens: list[int], most: int) -> list[int]:
-        """Guess what follows, as far as it pays: as the text has it, or else as a second model would go on."""
+        """Guess what follows, as far as it pays: what must, or what did before, or how a second model would go on."""
+        began = perf_counter()
         guessed: list[int] = []
-        self.drafted = 0.0
-        if self._wanted:
-            guessed = self._lookup.guess(tokens, min(self._lookup_pace.count(), most))
-            self._made_by = self._lookup_pace
-            if not guessed and self._drafts is not None:
-                began = perf_counter()
-                guessed = self._drafts.guess(tokens, min(self._draft_pace.count(), most))
-                self.drafted = perf_counter() - began
-                self._made_by = self._draft_pace
+        for pace, guess in self._makers:
+            self._pace = pace
+            if guessed := guess(tokens, min(pace.count(), most)):
+                break
+        self.took = perf_counter() - began
         self._count = len(guessed)
         return guessed
 
@@ -120,8 +124,8 @@ class Guesses:
         """The step that verified the last guesses is over."""
         if self._count:
             # That a second model has read the prompt is not held against its guesses: it is done once.
-            won = self.right * worth.token - self._count * worth.guess - self.drafted
-            self._made_by.note(self._count, self.right, won)
+            won = self.right * worth.token - self._count * worth.guess - self.took
+            self._pace.note(self._count, self.right, won)
 
     def close(self) -> None:
         """Let go of what a second model holds."""

@@ -55,7 +55,7 @@ class Generation:
     def __init__(self, task: Task, detokenizer: Detokenizer) -> None:
         self.tokens = list(task.prompt)
         self.reason: FinishReason | None = None
-        self.guesses = Guesses(task.request.speculate, task.drafts)
+        self.guesses = Guesses(task.request.speculate, task.drafts, task.chooser.must)
         self._guessed: list[int] = []
         self._task = task
         self._detokenizer = detokenizer

@@ -114,7 +114,7 @@ class Job:
     ) -> None:
         self.held.appended(tokens)
         first = self._in_prompt
-        self._count(len(tokens), seconds if self._reading else seconds + self._generation.guesses.drafted)
+        self._count(len(tokens), seconds if self._reading else seconds + self._generation.guesses.took)
         if len(logits):
             if first and self._task.progress is not None:
                 self.outbox.put(Read(self.held.length, self.held.length))

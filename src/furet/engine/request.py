@@ -72,7 +72,7 @@ class Request(Sampling):
     stop        texts that end the answer and are left out of it
     logprobs    give log-probabilities, and of so many alternatives for each token; None: none
     ignore_eos  go on after tokens that end an answer
-    speculate   guess tokens that repeat the text, as far as that pays; the answer stays the same
+    speculate   guess tokens that repeat the text or must follow, as far as that pays; the answer stays the same
     json_schema the answer is JSON of this schema, an object or its text; {} admits all JSON
     regex       the answer matches this from its beginning to its end
     choices     the answer is one of these texts
