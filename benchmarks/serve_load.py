@@ -7,7 +7,8 @@
 mid-answer, one at a time, at random. Afterwards no answer may be running or waiting at the server, and its memory and
 that of the model's process must not have grown from the middle of the time to its end. The model's process fills its
 cache of keys and values first, so a short run shows growth. `scale` has every client's answer made alone and then
-all at once: tokens per second of both, and whether the texts are the same.
+all at once: tokens per second of both, and whether the texts are the same. What comes is looked at when all of it is
+there: clients are on other machines, and should take no more time from this one than they must.
 
 Greedy, which soon repeats itself and so is guessed well, or with --temperature; --plain has nothing guessed. SmolLM2
 unless --model says otherwise, on a server that the script starts and ends; --url and --pid name one that runs. Linux.
@@ -169,27 +170,78 @@ async def drop(seconds: float, count: int, tally: Tally) -> None:
 async def pieces(url: str, options: argparse.Namespace, prompt: str) -> AsyncGenerator[str, None]:
     """The pieces of one answer; leaving breaks the connection. Raises ValueError with an error of the server."""
     address = urlsplit(url)
-    asked = {"model": options.model, "prompt": prompt, "max_tokens": options.tokens, "stream": True, "seed": 1}
-    body = json.dumps({**asked, "temperature": options.temperature, "speculate": not options.plain}).encode()
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
-        head = f"POST /v1/completions HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
-        writer.write(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        writer.write(request(address.netloc, options, prompt))
         status = await reader.readline()
         if b" 200 " not in status:
             raise ValueError(status.decode().strip())
         while line := await reader.readline():
             if line.startswith(b"data: [DONE]"):
                 return
-            if line.startswith(b"data: "):
-                event = json.loads(line[6:])
-                if "error" in event:
-                    raise ValueError(event["error"]["message"])
-                if event["choices"]:
-                    yield event["choices"][0]["text"]
+            if (text := text_of(line)) is not None:
+                yield text
         raise EOFError("the server closed the connection in mid-answer")
     finally:
         writer.transport.abort()
+
+
+def request(host: str, options: argparse.Namespace, prompt: str) -> bytes:
+    asked = {"model": options.model, "prompt": prompt, "max_tokens": options.tokens, "stream": True, "seed": 1}
+    body = json.dumps({**asked, "temperature": options.temperature, "speculate": not options.plain}).encode()
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    return f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def text_of(line: bytes) -> str | None:
+    """The piece in a line of a stream, if it has one. Raises ValueError with an error of the server."""
+    if not line.startswith(b"data: {"):
+        return None
+    event = json.loads(line[6:])
+    if "error" in event:
+        raise ValueError(event["error"]["message"])
+    text: str | None = event["choices"][0]["text"] if event["choices"] else None
+    return text
+
+
+class Gathering(asyncio.Protocol):
+    """A connection that keeps what comes until its end."""
+
+    def __init__(self, asked: bytes) -> None:
+        self._asked = asked
+        self.came: list[bytes] = []
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(self._asked)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep it."""
+        self.came.append(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end."""
+        self.ended.set_result(None)
+
+
+async def gathered(url: str, options: argparse.Namespace, prompt: str) -> bytes:
+    """One answer, as it came."""
+    address = urlsplit(url)
+    asked = request(address.netloc, options, prompt)
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: Gathering(asked), address.hostname, address.port
+    )
+    await connection.ended
+    return b"".join(connection.came)
+
+
+def texts_of(came: bytes) -> list[str]:
+    """The pieces of one whole answer. Raises ValueError for anything else."""
+    if b" 200 " not in came[:20] or b"\ndata: [DONE]\n" not in came:
+        raise ValueError(f"not a whole answer: {came[:200]!r}")
+    return [text for line in came.splitlines() if (text := text_of(line)) is not None]
 
 
 async def emptied(url: str) -> dict[str, float]:
@@ -227,17 +279,16 @@ async def scale(url: str, pid: int, options: argparse.Namespace) -> dict[str, An
     prompts = [f"Client {n} tells a story about {TOPICS[n % 8]}." for n in range(options.clients)]
     alone, together, same = [], [], True
     for round_ in range(-1, options.rounds):  # the first warms up
-        began, texts, count = monotonic(), [], 0
-        for prompt in prompts:
-            texts.append([text async for text in pieces(url, options, prompt)])
-        count = sum(map(len, texts))
-        speed = count / (monotonic() - began)
         began = monotonic()
-        at_once = await asyncio.gather(*(whole(url, options, prompt) for prompt in prompts))
+        one_by_one = [await gathered(url, options, prompt) for prompt in prompts]
+        middle = monotonic()
+        at_once = await asyncio.gather(*(gathered(url, options, prompt) for prompt in prompts))
+        end = monotonic()
+        texts, others = list(map(texts_of, one_by_one)), list(map(texts_of, at_once))
         if round_ >= 0:
-            alone.append(speed)
-            together.append(sum(map(len, at_once)) / (monotonic() - began))
-        same = same and ["".join(text) for text in texts] == ["".join(text) for text in at_once]
+            alone.append(sum(map(len, texts)) / (middle - began))
+            together.append(sum(map(len, others)) / (end - middle))
+        same = same and list(map("".join, texts)) == list(map("".join, others))
     ratio = median(together) / median(alone)
     print(f"alone {median(alone):.1f} tok/s, {options.clients} at once {median(together):.1f} in all: {ratio:.2f}x")
     print("every answer is the same as alone" if same else "answers DIFFER from those alone")
@@ -249,10 +300,6 @@ async def scale(url: str, pid: int, options: argparse.Namespace) -> dict[str, An
         "same": same,
         "good": same,
     }
-
-
-async def whole(url: str, options: argparse.Namespace, prompt: str) -> list[str]:
-    return [text async for text in pieces(url, options, prompt)]
 
 
 if __name__ == "__main__":
