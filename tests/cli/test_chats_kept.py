@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commandline import Furet
@@ -159,3 +160,36 @@ def test_a_store_that_fails_on_the_way_does_not_stop_the_answer(
     result = furet("chat", model, "-n", 2, stdin=b"the\nthen\n")
     assert result.code == 0 and len(result.out.splitlines()) >= 2
     assert result.err.count("no longer saved: the disk is full") == 1
+
+
+def test_chats_go_out_and_come_in(furet: Furet, talked: Talked, tmp_path: Path) -> None:
+    talked("the\nthen 🦦\n", "--system", "Be brief.")
+    talked("of\n")
+    file = tmp_path / "chats.json"
+    file.write_text(furet("chat", "--export").out, encoding="utf-8")
+    exported = json.loads(file.read_text(encoding="utf-8"))
+    assert sorted(len(chat["messages"]) for chat in exported) == [2, 4]
+    result = furet("chat", "--import", file)
+    assert (result.code, result.out) == (0, "") and "2 chats with 6 messages imported" in result.err
+    assert len(json.loads(furet("chat", "--list", "--json").out)) == 4
+
+    def told(chats: list[dict[str, Any]]) -> list[list[str]]:
+        return sorted([str(chat["system"]), *(message["content"] for message in chat["messages"])] for chat in chats)
+
+    assert told(json.loads(furet("chat", "--export").out)) == told(2 * exported)
+    one = tmp_path / "one.json"
+    one.write_text(json.dumps([exported[0] | {"messages": exported[0]["messages"][:1], "leaf": None}]))
+    result = furet("chat", "--import", one, "--json")
+    assert [chat["title"] for chat in json.loads(result.out)] == [exported[0]["title"]]
+    assert "1 chat with 1 message imported" in result.err
+
+
+def test_what_cannot_be_imported_changes_nothing(furet: Furet, talked: Talked, tmp_path: Path) -> None:
+    talked("the\n")
+    other = tmp_path / "notes.txt"
+    assert furet("chat", "--import", other).code == 3
+    other.write_text("the old ferret")
+    result = furet("chat", "--import", other)
+    assert result.code == 2 and "notes.txt: not JSON" in result.err
+    assert "cannot be read" in furet("chat", "--import", tmp_path).err
+    assert len(json.loads(furet("chat", "--list", "--json").out)) == 1

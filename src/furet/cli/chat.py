@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from furet.cli import options
 from furet.cli.arguments import Argument, Option
-from furet.cli.chats import LAST, Beginning, chosen_chat, listed_chats, opened_store
+from furet.cli.chats import LAST, Beginning, chosen_chat, export_all, import_file, listed_chats, opened_store
 from furet.cli.commands import Talk, command
 from furet.cli.editor import lines, typed
 from furet.cli.sampling import SamplingOptions, listed_chain, sampling_settings
@@ -47,7 +48,16 @@ def chat(
         ),
     ] = None,
     list: Annotated[bool, Option("--list", help="list the recent chats, and end")] = False,
-    json: Annotated[bool, Option("--json", help="the list as JSON")] = False,
+    import_: Annotated[
+        str | None,
+        Option(
+            "--import",
+            help="read chats from a file that furet, ChatGPT, Claude or LLMFarm has exported, JSON or zip, and end",
+            metavar="FILE",
+        ),
+    ] = None,
+    export: Annotated[bool, Option("--export", help="write all chats as JSON, which --import reads, and end")] = False,
+    json: Annotated[bool, Option("--json", help="the list, or what was imported, as JSON")] = False,
     no_save: Annotated[bool, Option("--no-save", help="leave no trace of this chat")] = False,
     max_tokens: options.MaxTokens = None,
     threads: options.Threads = None,
@@ -73,11 +83,18 @@ def chat(
       furet chat --list
       furet chat --resume
       furet chat --resume "Who are"
+      furet chat --export > chats.json
       printf 'Hello!\\nWho are you?\\n' | furet chat --temperature 0
     """
     from furet import load
 
     if options.listed_presets(preset) or listed_chain(sampling):
+        return
+    if import_ is not None:
+        import_file(Path(import_), json=json)
+        return
+    if export:
+        export_all()
         return
     if list or json:
         listed_chats(json=json)

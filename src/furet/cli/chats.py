@@ -1,11 +1,13 @@
-"""The chats that `furet chat` keeps: listed, chosen and gone on with."""
+"""The chats that `furet chat` keeps: listed, brought in and out, chosen and gone on with."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from furet.cli.terminal import emit_json, note, printable, table
@@ -53,6 +55,35 @@ def listed_chats(*, json: bool) -> None:
     else:
         rows = [(chat.id, f"{_time(chat):%Y-%m-%d %H:%M}", _who(chat), chat.title) for chat in chats]
         print(table(rows, ("id", "last said", "model", "title")))
+
+
+def import_file(path: Path, *, json: bool) -> None:
+    """Read chats from a file into the store. NotFound, BadRequest."""
+    from furet.chat.exchange import import_chats
+
+    with opened_store(wanted=True, saving=False) as store:
+        assert store is not None
+        try:
+            with path.open("rb") as file:
+                found = import_chats(store, file, name=path.name)
+        except FileNotFoundError:
+            raise NotFound(f"{path}: no such file") from None
+        except OSError as error:
+            raise BadRequest(f"{path}: cannot be read: {error.strerror}") from error
+    if json:
+        emit_json([_row(chat) for chat in found.chats])
+    note(f"{_counted(len(found.chats), 'chat')} with {_counted(found.messages, 'message')} imported")
+
+
+def export_all() -> None:
+    """All chats as JSON on stdout, which `import_file` reads back the same."""
+    from furet.chat.exchange import export_json
+
+    with opened_store(wanted=True, saving=False) as store:
+        assert store is not None
+        for piece in export_json(store):
+            sys.stdout.buffer.write(piece.encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()
 
 
 def chosen_chat(store: Store, wanted: str) -> Conversation:
@@ -174,6 +205,10 @@ def _row(chat: Chat) -> dict[str, Any]:
         "created": datetime.fromtimestamp(chat.created).astimezone().isoformat(timespec="seconds"),
         "updated": _time(chat).isoformat(timespec="seconds"),
     }
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _time(chat: Chat) -> datetime:

@@ -40,7 +40,7 @@ export function importFile() {
 /** @param {File} file */
 async function read(file) {
   if (file.size > LARGEST) {
-    toast("This file is larger than 22 MB, more than the page can read.");
+    toast("This file is larger than 22 MB, more than the page can read. `furet chat --import FILE` in a terminal reads up to 256 MB.");
     return;
   }
   const found = await attempt(async () => post("/import", { name: file.name, data: await inBase64(file) }));
