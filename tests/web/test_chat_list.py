@@ -163,6 +163,19 @@ def test_what_is_exported_can_be_imported(page: Page, server: Server, tmp_path: 
     expect(page.locator("#chats .chat")).to_have_count(2)
 
 
+def test_what_cannot_be_imported_is_named_as_it_is(page: Page, tmp_path: Path) -> None:
+    other, large = tmp_path / "notes.txt", tmp_path / "large.json"
+    other.write_text("the old ferret")
+    with large.open("wb") as file:
+        file.truncate(23_000_000)
+    for path, says in ((other, "notes.txt: not JSON"), (large, "`furet chat --import FILE` in a terminal")):
+        page.get_by_label("More", exact=True).click()
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("menuitem", name="Import…").click()
+        chooser.value.set_files(path)
+        expect(page.locator("#toasts")).to_contain_text(says)
+
+
 def test_chats_are_renamed_pinned_and_deleted(page: Page, server: Server) -> None:
     say(page, "a name to change")
     rest(page)

@@ -174,7 +174,7 @@ def test_two_windows_see_the_same_answer(
 def test_a_failure_is_told_in_a_sentence_and_can_be_tried_again(page: Page, server: Server) -> None:
     server.models.failure = WorkerDied("smollm2 died while it answered", "try again; it is started anew")
     say(page, "a question that is long enough to fail in the middle")
-    expect(page.get_by_role("alert")).to_contain_text("Smollm2 died while it answered. Try again; it is started anew.")
+    expect(page.get_by_role("alert")).to_contain_text("smollm2 died while it answered. Try again. It is started anew.")
     page.get_by_role("button", name="Try again").click()
     rest(page)
     expect(page.locator(".answer .rendered")).to_have_text(re.compile("^You said: a question"))

@@ -1,5 +1,7 @@
 /** Talking to the server. Every failure becomes a `Failure` with a sentence for people. */
 
+import { sentence } from "./words.js";
+
 const ROOT = "/ui/api";
 
 export class Failure extends Error {
@@ -52,12 +54,6 @@ async function reached(method, path, body, signal) {
   if (answer.ok) return answer;
   if (answer.status === 401) location.assign("/"); // the guard's page asks for the token
   const told = await answer.json().catch(() => null);
-  throw new Failure(sentence(told?.error?.message) || `The server said ${answer.status}.`, answer.status);
-}
-
-/** A message of the server as a sentence. @param {string} [text] */
-function sentence(text) {
-  if (!text) return "";
-  const whole = text.replaceAll(/; (\w)/g, (_, letter) => `. ${letter.toUpperCase()}`);
-  return whole[0].toUpperCase() + whole.slice(1) + (/[.?]$/.test(whole) ? "" : ".");
+  const message = told?.error?.message;
+  throw new Failure(message ? sentence(message) : `The server said ${answer.status}.`, answer.status);
 }

@@ -1,9 +1,16 @@
-/** Numbers and times as people read them. */
+/** Numbers, times and messages as people read them. */
 
 /** @param {number} bytes */
 export function size(bytes) {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
   return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(bytes < 1e10 ? 1 : 0)} GB`;
+}
+
+/** A message of the server as a sentence; a name that it begins with keeps its letters. @param {string} text */
+export function sentence(text) {
+  const whole = text.replaceAll(/; (\w)/g, (_, letter) => `. ${letter.toUpperCase()}`);
+  const begun = /^[a-z]+([ ,]|$)/.test(whole) ? whole[0].toUpperCase() + whole.slice(1) : whole;
+  return begun + (/[.?]$/.test(begun) ? "" : ".");
 }
 
 /** A moment in the list of chats: the hour today, else the day. @param {number} seconds */

@@ -5,7 +5,7 @@ import { h } from "../dom.js";
 import { showBlocks } from "../html.js";
 import { icon } from "../icons.js";
 import { shortened, state } from "../state.js";
-import { count } from "../words.js";
+import { count, sentence } from "../words.js";
 import { avatar } from "./avatar.js";
 import { confirm } from "./dialog.js";
 import { speak, toast } from "./toast.js";
@@ -55,7 +55,7 @@ function failure(message) {
   const [what, hint] = (message.error || "The answer failed.").split("\n");
   const again_ = () => (message.text ? onward(message.id) : again(message.id));
   return h("div.failure", { role: "alert" },
-    h("p", {}, what[0].toUpperCase() + what.slice(1) + (what.endsWith(".") ? "" : "."), hint && h("span.hint", {}, ` ${hint[0].toUpperCase()}${hint.slice(1)}.`)),
+    h("p", {}, sentence(what), hint && h("span.hint", {}, ` ${sentence(hint)}`)),
     h("button.button", { type: "button", onclick: () => again(message.id) }, icon("again"), "Try again"),
     message.text && last(message) && h("button.button", { type: "button", onclick: again_ }, "Go on from here"));
 }
