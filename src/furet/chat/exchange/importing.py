@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import BinaryIO
@@ -30,12 +30,20 @@ class Imported:
     messages: int
 
 
-def import_chats(store: Store, file: BinaryIO, *, name: str = "the file", model: str | None = None) -> Imported:
+def import_chats(
+    store: Store,
+    file: BinaryIO,
+    *,
+    name: str = "the file",
+    model: str | None = None,
+    shown: Callable[[list[ChatTree]], Iterable[ChatTree]] = iter,
+) -> Imported:
     """Read chats from a file and write them into the store, all of them or none.
 
     file    JSON, or a zip archive with a conversations.json; it must be seekable
     name    what errors call it
     model   the model that the chats are to go on with; None: the one that they name, which may not be on this machine
+    shown   goes through the chats while they are written, as a progress bar does
     raises  BadRequest saying where, for a file that is something else, damaged or beyond the bounds
     """
     trees: list[ChatTree] = []
@@ -45,7 +53,7 @@ def import_chats(store: Store, file: BinaryIO, *, name: str = "the file", model:
         if messages > MAX_MESSAGES:
             raise BadRequest(f"{name}: more than {MAX_MESSAGES} messages", "import it in parts")
         trees.append(tree if model is None or tree.model is None else replace(tree, model=model))
-    return Imported(store.insert(trees), messages)
+    return Imported(store.insert(shown(trees)), messages)
 
 
 def _read(file: BinaryIO, name: str) -> bytes:
