@@ -9,6 +9,7 @@ from tiny_prompt import PROMPT
 
 from furet.engine.ahead import FIRST, FRESH, LONGEST_PAUSE, MOST, Pace, Prices
 from furet.engine.backend import NativeBackend
+from furet.sample.chain import Chooser
 from furet.sample.lookup import Lookup
 
 LOOP = (PROMPT * 5)[:50]
@@ -19,6 +20,20 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guesses always pay, so that there are many, right and wrong."""
     monkeypatch.setattr(Pace, "count", lambda self: MOST)
     monkeypatch.setattr(Pace, "note", lambda self, guessed, right, won: None)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens the first sequence has had in each step so far."""
+    made: list[int] = []
+    step = NativeBackend.step
+
+    def counted(self: NativeBackend, runs: list, out: np.ndarray) -> None:
+        made.append(len(runs[0].tokens))
+        step(self, runs, out)
+
+    monkeypatch.setattr(NativeBackend, "step", counted)
+    return made
 
 
 OPTIONS = [
@@ -54,29 +69,14 @@ def test_steps_of_any_size(load, settings):
     assert (out.timings.guessed_tokens > 0) == (settings.get("chunk") != 1)
 
 
-def test_right_guesses_take_no_step(load, monkeypatch):
-    steps: list[int] = []
-    step = NativeBackend.step
-
-    def counted(self: NativeBackend, runs: list, out: np.ndarray) -> None:
-        steps.append(len(runs[0].tokens))
-        step(self, runs, out)
-
-    monkeypatch.setattr(NativeBackend, "step", counted)
+def test_right_guesses_take_no_step(load, steps, monkeypatch):
+    monkeypatch.setattr(Chooser, "must", lambda self: [])  # what the form leaves no choice of
     out = load().generate(LOOP, max_tokens=81, regex="(abcde ){20}", ignore_eos=True)
     assert out.text.startswith("abcde abcde abcde ") and out.timings.guessed_tokens > 50
     assert len(steps) < 81 - out.timings.guessed_tokens + 3
 
 
-def test_what_must_follow_takes_no_step_of_its_own(load, monkeypatch):
-    steps: list[int] = []
-    step = NativeBackend.step
-
-    def counted(self: NativeBackend, runs: list, out: np.ndarray) -> None:
-        steps.append(len(runs[0].tokens))
-        step(self, runs, out)
-
-    monkeypatch.setattr(NativeBackend, "step", counted)
+def test_what_must_follow_takes_no_step_of_its_own(load, steps):
     letters = "".join(chr(33 + n) for n in range(90) if chr(33 + n) not in '"\\')  # nothing that occurred before
     options = {"json_schema": {"const": letters}, "temperature": 3.0, "seed": 4}
     plain = load().generate("x", speculate=False, **options)
