@@ -300,3 +300,13 @@ def test_remote_reading_is_capped_and_refuses_whole_files(hub, monkeypatch):
         remote.read(100, 10)
     with pytest.raises(BadRequest, match="not on the hub"):
         store.open_remote("pypi:name")
+
+
+def test_where_the_hub_is_out_of_reach_an_alias_names_the_other_way(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(DownloadFailed) as caught:
+        store.open_remote("smollm2")
+    assert "127.0.0.1" in caught.value.message and "`furet pull smollm2`" in caught.value.hint
+    with pytest.raises(DownloadFailed) as caught:
+        store.open_remote("org/tiny")
+    assert "pull" not in caught.value.hint

@@ -141,7 +141,7 @@ def open_remote(ref: str) -> RemoteFile:
 
     raises  BadRequest for what is not on the hub, NotFound, DownloadFailed
     """
-    source = parse(ref)[0]
+    source, *others = parse(ref)
     if not isinstance(source, HubModel):
         raise BadRequest(
             f"{ref} is not on the hub, so it cannot be read in parts", f"`furet pull {ref}` fetches it whole"
@@ -151,7 +151,12 @@ def open_remote(ref: str) -> RemoteFile:
     from furet.files.store.hub import find_remote
     from furet.files.store.remote import RemoteFile
 
-    return RemoteFile(find_remote(source, PATIENCE))
+    try:
+        return RemoteFile(find_remote(source, PATIENCE))
+    except DownloadFailed as error:
+        if not others:
+            raise
+        raise DownloadFailed(error.message, f"`furet pull {ref}` fetches it whole from elsewhere") from error
 
 
 def _find(source: Source) -> Path | None:
