@@ -309,11 +309,12 @@ class Scheduler:
         worth = None if prompts else self._prices.note(len(answers), guesses, seconds)
         at = 0
         for work, tokens, rows in shares:
+            held_up = self._settling if work.served else 0.0  # who came meanwhile has not waited for all of that
             work.served = self._steps
             try:
                 if rows:
                     self._check_logits(out[at : at + rows])
-                work.advance(tokens, out[at : at + rows], self._settling + seconds, hidden[at : at + rows])
+                work.advance(tokens, out[at : at + rows], held_up + seconds, hidden[at : at + rows])
                 if worth is not None:
                     work.judge(worth)
             except Exception as error:
