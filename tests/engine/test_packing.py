@@ -86,6 +86,25 @@ def test_packing_counts_as_time_of_the_answer_that_it_holds_up(load, monkeypatch
     assert model.generate([9, *PROMPT], max_tokens=1, **GREEDY).timings.prefill_seconds < 0.2
 
 
+def test_who_comes_while_packing_is_not_charged_for_what_began_before(load, monkeypatch):
+    model = load(sequences=2)
+    late = []
+    asks = Thread(target=lambda: late.append(model.generate([9, *PROMPT], max_tokens=1, **GREEDY)))
+
+    def packs(seconds: float) -> bool:
+        time.sleep(0.2)
+        if not asks.ident:
+            asks.start()
+            while not model._scheduler.counts[1]:
+                time.sleep(0.001)
+        return True
+
+    monkeypatch.setattr(model._scheduler._backend, "settle", packs)
+    model.generate(PROMPT, max_tokens=8, **GREEDY)
+    asks.join()
+    assert late[0].timings.prefill_seconds < 0.2
+
+
 def test_what_is_left_is_packed_when_nobody_asks(load):
     model = load(threads=2)
     first = model.generate(PROMPT, max_tokens=1, **GREEDY)
