@@ -6,9 +6,10 @@
 `hold` keeps so many answers streaming, each replaced by another when it ends; meanwhile it drops connections in
 mid-answer, one at a time, at random. Afterwards no answer may be running or waiting at the server, and its memory and
 that of the model's process must not have grown from the middle of the time to its end. The model's process fills its
-cache of keys and values first, so a short run shows growth. `scale` has every client's answer made alone and then
-all at once: tokens per second of both, and whether the texts are the same. What comes is looked at when all of it is
-there: clients are on other machines, and should take no more time from this one than they must.
+cache of keys and values first, so a short run shows growth. `scale` has every client's answer made alone, and then
+for as long all clients at once ask again and again, so that none falls silent while others are counted: tokens per
+second of both, and whether the texts are the same. What comes is looked at when all of it is there: clients are on
+other machines, and should take no more time from this one than they must.
 
 Greedy, which soon repeats itself and so is guessed well, or with --temperature; --plain has nothing guessed. SmolLM2
 unless --model says otherwise, on a server that the script starts and ends; --url and --pid name one that runs. Linux.
@@ -27,6 +28,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from statistics import median
 from time import monotonic
@@ -205,11 +207,11 @@ def text_of(line: bytes) -> str | None:
 
 
 class Gathering(asyncio.Protocol):
-    """A connection that keeps what comes until its end."""
+    """A connection that keeps what comes until its end, and when it came."""
 
     def __init__(self, asked: bytes) -> None:
         self._asked = asked
-        self.came: list[bytes] = []
+        self.came: list[tuple[float, bytes]] = []
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -219,14 +221,27 @@ class Gathering(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Keep it."""
-        self.came.append(data)
+        self.came.append((monotonic(), data))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""
         self.ended.set_result(None)
 
 
-async def gathered(url: str, options: argparse.Namespace, prompt: str) -> bytes:
+    def texts(self, before: float = inf) -> list[str]:
+        """The pieces that came before a time."""
+        lines = b"".join(data for when, data in self.came if when < before).splitlines()
+        return [text for line in lines if (text := text_of(line)) is not None]
+
+    def whole(self) -> str:
+        """The whole answer. Raises ValueError when it is none."""
+        came = b"".join(data for _, data in self.came)
+        if b" 200 " not in came[:20] or b"\ndata: [DONE]\n" not in came:
+            raise ValueError(f"not a whole answer: {came[:200]!r}")
+        return "".join(self.texts())
+
+
+async def gathered(url: str, options: argparse.Namespace, prompt: str) -> Gathering:
     """One answer, as it came."""
     address = urlsplit(url)
     asked = request(address.netloc, options, prompt)
@@ -234,14 +249,15 @@ async def gathered(url: str, options: argparse.Namespace, prompt: str) -> bytes:
         lambda: Gathering(asked), address.hostname, address.port
     )
     await connection.ended
-    return b"".join(connection.came)
+    return connection
 
 
-def texts_of(came: bytes) -> list[str]:
-    """The pieces of one whole answer. Raises ValueError for anything else."""
-    if b" 200 " not in came[:20] or b"\ndata: [DONE]\n" not in came:
-        raise ValueError(f"not a whole answer: {came[:200]!r}")
-    return [text for line in came.splitlines() if (text := text_of(line)) is not None]
+async def again_and_again(url: str, options: argparse.Namespace, prompt: str, end: float) -> list[Gathering]:
+    """Answers to the same prompt, begun before the end."""
+    answers: list[Gathering] = []
+    while not answers or monotonic() < end:
+        answers.append(await gathered(url, options, prompt))
+    return answers
 
 
 async def emptied(url: str) -> dict[str, float]:
@@ -275,20 +291,20 @@ def look(url: str, pid: int) -> dict[str, dict[str, int]]:
 
 
 async def scale(url: str, pid: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Every client's answer alone, then all at once."""
+    """Every client's answer alone, then for as long all clients at once."""
     prompts = [f"Client {n} tells a story about {TOPICS[n % 8]}." for n in range(options.clients)]
     alone, together, same = [], [], True
     for round_ in range(-1, options.rounds):  # the first warms up
         began = monotonic()
         one_by_one = [await gathered(url, options, prompt) for prompt in prompts]
         middle = monotonic()
-        at_once = await asyncio.gather(*(gathered(url, options, prompt) for prompt in prompts))
-        end = monotonic()
-        texts, others = list(map(texts_of, one_by_one)), list(map(texts_of, at_once))
+        end = middle + (middle - began)
+        at_once = await asyncio.gather(*(again_and_again(url, options, prompt, end) for prompt in prompts))
         if round_ >= 0:
-            alone.append(sum(map(len, texts)) / (middle - began))
-            together.append(sum(map(len, others)) / (end - middle))
-        same = same and list(map("".join, texts)) == list(map("".join, others))
+            alone.append(sum(len(answer.texts()) for answer in one_by_one) / (middle - began))
+            together.append(sum(len(each.texts(end)) for answers in at_once for each in answers) / (end - middle))
+        wanted = [answer.whole() for answer in one_by_one]
+        same = same and all({each.whole() for each in got} == {text} for got, text in zip(at_once, wanted, strict=True))
     ratio = median(together) / median(alone)
     print(f"alone {median(alone):.1f} tok/s, {options.clients} at once {median(together):.1f} in all: {ratio:.2f}x")
     print("every answer is the same as alone" if same else "answers DIFFER from those alone")
