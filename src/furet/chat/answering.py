@@ -86,14 +86,12 @@ def answer(
         raise BadRequest("resume: the last message is not the assistant's, or ends with a call of a tool")
     request, given_stops = _request(talk, offer, model, options)
     fitted = _fitted(talk, model, request, overflow, resume=resume)
-    cached = _Cached()
     try:
         stream = model.answer(
             fitted.prompt,
             request,
             ends=talk.format.ends,
             continuing=resume,
-            progress=cached.note,
             finished=partial(_remember, model, talk.format, talk.messages[-1] if resume else None),
         )
     except BadRequest as error:
@@ -103,7 +101,7 @@ def answer(
     notes = tuple(note for note in (talk.format.note, fitted.note) if note)
     began = Began(len(fitted.prompt), seed=request.seed or 0, notes=notes)
     calls = _reader(talk, offer, model, resume=resume)
-    return Answer(fitted.prompt, stream, _events(stream, began, cached, calls, given_stops))
+    return Answer(fitted.prompt, stream, _events(stream, began, calls, given_stops))
 
 
 def count(
@@ -209,17 +207,6 @@ def _size(model: Model, text: str) -> int:
     return len(model.tokenizer.encode(text, parse_special=False, add_special=False))
 
 
-class _Cached:
-    """Tokens of the prompt that were held already, as the first word of progress says."""
-
-    def __init__(self) -> None:
-        self.tokens = -1
-
-    def note(self, done: int, total: int) -> None:
-        if self.tokens < 0:
-            self.tokens = done
-
-
 @dataclass(frozen=True)
 class _Calls:
     """What reads calls out of an answer."""
@@ -247,13 +234,13 @@ def _reader(talk: _Talk, offer: Offer, model: Model, *, resume: bool) -> _Calls 
 
 
 def _events(
-    stream: Stream, began: Began, cached: _Cached, calls: _Calls | None, stops: tuple[str, ...]
+    stream: Stream, began: Began, calls: _Calls | None, stops: tuple[str, ...]
 ) -> Generator[Event, None, None]:
     """The events of an answer while it is made."""
     waiting: list[Piece] = []  # whose text has not been given out
     try:
         first = next(stream, None)
-        yield replace(began, cached_tokens=max(cached.tokens, 0))
+        yield replace(began, cached_tokens=stream.timings.cached_tokens)
         for piece in chain([] if first is None else [first], stream):
             if calls is None:
                 yield _text(piece.text, [piece])

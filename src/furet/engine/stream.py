@@ -83,6 +83,11 @@ class Stream(Iterator[Piece]):
         self._pieces.close()
 
     @property
+    def timings(self) -> Timings:
+        """Where the time went, until the last piece; of a prompt nothing is known before the first."""
+        return self._draft.timings
+
+    @property
     def completion(self) -> Completion:
         """The whole answer, or as much as there was when it ended early; BadRequest before that."""
         if not self._draft.ended:

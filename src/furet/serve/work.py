@@ -82,17 +82,11 @@ def _continued(model: Model, job: Continue, begun: Begun) -> Iterator[Event]:
     seed = fresh_seed() if options.get("seed") is None else options["seed"]
     request = Request(**{**options, "seed": seed})
     prompt = model.tokens(job.prompt)
-    held: int | None = None
-
-    def note(done: int, total: int) -> None:  # what is done before the first step was held already
-        nonlocal held
-        held = done if held is None else held
-
-    stream = model.answer(prompt, request, progress=note)
+    stream = model.answer(prompt, request)
     with closing(stream):
         begun(stream.cancel)
         first = next(stream, None)
-        yield Began(len(prompt), held or 0, seed)
+        yield Began(len(prompt), stream.timings.cached_tokens, seed)
         if first is not None:
             yield _text(first)
             yield from map(_text, stream)
