@@ -31,7 +31,7 @@ def frame(data: Any, event: str = "") -> bytes:
     return f"{name}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode("utf-8", "replace")
 
 
-async def stream(
+def stream(
     request: Request,
     frames: Frames,
     failed: Callable[[Failure], bytes],
@@ -43,22 +43,11 @@ async def stream(
 
     failed      the frame that tells of a failure when the stream has begun
     comment     what says that the server is alive, where there is nothing to say; b"": nothing does
-    raises      what the frames raise before the first; ClientDisconnect
+
+    The response raises what the frames raise before the first, and ClientDisconnect.
     """
-    first = asyncio.ensure_future(_next(frames))
-    gone = asyncio.ensure_future(_left(request.receive))
     quiet = float(request.app.state.settings.keep_alive)
-    try:
-        await asyncio.wait({first, gone}, timeout=quiet, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done():
-            raise ClientDisconnect
-        if first.done():
-            first.result()
-    except BaseException:
-        await _end(first, gone)
-        await frames.aclose()
-        raise
-    return _Stream(frames, first, gone, failed, media_type=media_type, comment=comment, quiet=quiet)
+    return _Stream(frames, failed, media_type=media_type, comment=comment, quiet=quiet)
 
 
 async def whole(request: Request, work: Coroutine[Any, Any, Value]) -> Value:
@@ -75,41 +64,39 @@ async def whole(request: Request, work: Coroutine[Any, Any, Value]) -> Value:
 
 
 class _Stream(StreamingResponse):
-    """A stream whose first frame has been asked for."""
-
     def __init__(
-        self,
-        frames: Frames,
-        first: asyncio.Future[bytes | None],
-        gone: asyncio.Future[None],
-        failed: Callable[[Failure], bytes],
-        *,
-        media_type: str,
-        comment: bytes,
-        quiet: float,
+        self, frames: Frames, failed: Callable[[Failure], bytes], *, media_type: str, comment: bytes, quiet: float
     ) -> None:
         super().__init__(frames, headers={"x-accel-buffering": "no"}, media_type=media_type)
-        self._frames, self._first, self._gone, self._failed = frames, first, gone, failed
+        self._frames, self._failed = frames, failed
         self._comment, self._quiet = comment, quiet
         self._since = 0.0  # when something was given to the connection last, and whether it has been taken
         self._taken = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pumping = asyncio.ensure_future(self._pump(send))
-        watching = asyncio.ensure_future(self._watch(send))
+        first = asyncio.ensure_future(_next(self._frames))
+        gone = asyncio.ensure_future(_left(receive))
+        tasks: list[asyncio.Future[Any]] = [first, gone]
         try:
-            await asyncio.wait({pumping, watching, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, timeout=self._quiet, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                raise ClientDisconnect
+            if first.done():
+                first.result()
+            pumping = asyncio.ensure_future(self._pump(first, send))
+            tasks += [pumping, asyncio.ensure_future(self._watch(send))]
+            await asyncio.wait([gone, *tasks[2:]], return_when=asyncio.FIRST_COMPLETED)
             if pumping.done():
                 pumping.result()
         finally:
-            await _end(pumping, watching, self._first, self._gone)
+            await _end(*tasks)
             await self._frames.aclose()
 
-    async def _pump(self, send: Send) -> None:
+    async def _pump(self, first: asyncio.Future[bytes | None], send: Send) -> None:
         """Send the beginning, all frames, and the end."""
         await self._send(send, {"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
-            frame = await self._first
+            frame = await first
             while frame is not None:
                 await self._send(send, _body(frame))
                 frame = await anext(self._frames, None)

@@ -32,7 +32,7 @@ def router(models: Models) -> APIRouter:
         job = _job(body)
         events = replies.events(body.model, models, job, body.max_tokens)
         if body.stream:
-            return await stream(request, _framed(events), _failed, comment=PING)
+            return stream(request, _framed(events), _failed, comment=PING)
         return JSONResponse(await whole(request, replies.message(events)))
 
     @routes.post(f"{PATH}/count_tokens")

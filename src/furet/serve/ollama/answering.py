@@ -109,7 +109,7 @@ async def _answer(
     lines = _lines(models, departures, body, job, part)
     if body.stream is False:
         return JSONResponse(replies.joined(await whole(request, replies.all_of(lines)), part))
-    return await stream(request, replies.all_written(lines), replies.failed, media_type=replies.NDJSON, comment=b"")
+    return stream(request, replies.all_written(lines), replies.failed, media_type=replies.NDJSON, comment=b"")
 
 
 async def _lines(

@@ -79,7 +79,7 @@ def router(models: Models) -> APIRouter:
         lines = _pulled(models, bodies.named(body))
         if body.stream is False:
             return JSONResponse((await whole(request, replies.all_of(lines)))[-1])
-        return await stream(request, replies.all_written(lines), replies.failed, media_type=replies.NDJSON, comment=b"")
+        return stream(request, replies.all_written(lines), replies.failed, media_type=replies.NDJSON, comment=b"")
 
     @routes.delete("/api/delete")
     async def delete(body: bodies.Named) -> Response:

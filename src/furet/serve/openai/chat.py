@@ -32,7 +32,7 @@ def router(models: Models) -> APIRouter:
         """The next message of a conversation."""
         jobs = seeded(body.job(), body.n or 1)
         if body.stream:
-            return await sse.stream(request, _chunks(models, body, jobs), failed_frame)
+            return sse.stream(request, _chunks(models, body, jobs), failed_frame)
         return JSONResponse(await sse.whole(request, _completion(models, body, jobs)))
 
     return routes

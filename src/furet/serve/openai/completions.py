@@ -88,7 +88,7 @@ def router(models: Models) -> APIRouter:
         """What follows a text."""
         jobs = body.jobs()
         if body.stream:
-            return await sse.stream(request, _chunks(models, body, jobs), failed_frame)
+            return sse.stream(request, _chunks(models, body, jobs), failed_frame)
         return JSONResponse(await sse.whole(request, _completion(models, body, jobs)))
 
     return routes

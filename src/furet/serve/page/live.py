@@ -49,7 +49,7 @@ def routes(models: Models, store: Store, answers: Answers, board: Board, pulls: 
         def failed(failure: Any) -> bytes:
             return sse.frame(shaped(request.url.path, failure), "failed")
 
-        return await sse.stream(request, live.followed(chat, last, have), failed)
+        return sse.stream(request, live.followed(chat, last, have), failed)
 
     @router.get("/chats/{chat}/usage")
     async def usage(chat: str) -> dict[str, Any]:

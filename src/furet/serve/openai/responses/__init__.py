@@ -41,7 +41,7 @@ def router(models: Models) -> APIRouter:
         written = _written(models, body, job, writer)
         written = _keeping(written, kept, writer, messages) if body.store is not False else written
         if body.stream:
-            return await sse.stream(request, _frames(written), writer.failed)
+            return sse.stream(request, _frames(written), writer.failed)
         await sse.whole(request, _read(written))
         return JSONResponse(writer.response)
 
