@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from furet.ops import Tensor, bias
+from furet.ops.fused import Gated, GatedLinear, Quantise
 from furet.ops.instructions import (
     Activate,
     Add,
@@ -24,14 +25,11 @@ from furet.ops.instructions import (
     Embed,
     EmbedPositions,
     ExpertLinear,
-    Gated,
-    GatedLinear,
     HeadDot,
     L2Norm,
     LayerNorm,
     Linear,
     Multiply,
-    Quantise,
     Recall,
     Recurrent,
     Remember,

@@ -1,6 +1,6 @@
 """The instructions of the flat program, one frozen dataclass each, over the values of `furet.ops.values`.
 
-The first group mirrors the op list; the second exists only in the native program, made by `furet.ops.passes`.
+They mirror the op list; those that only passes make are in `furet.ops.fused`.
 """
 
 from __future__ import annotations
@@ -380,38 +380,3 @@ class Wkv7(Recurrent):
     @property
     def state_floats(self) -> int:
         return self.r.width * (self.r.width // self.heads)
-
-
-# From here on: in the native program only.
-
-
-@dataclass(frozen=True)
-class Quantise(Instruction):
-    """f32 to q8, the form in which a quantised weight wants its input."""
-
-    x: Value
-    out: Value
-
-
-@dataclass(frozen=True)
-class Gated(Instruction):
-    """function(gate) * up: the heart of SwiGLU and its kin."""
-
-    function: Activation
-    gate: Value
-    up: Value
-    out: Value
-
-    @property
-    def shared(self) -> tuple[Value, Value] | None:
-        return in_place(self.gate, self.out)
-
-
-@dataclass(frozen=True)
-class GatedLinear(Instruction):
-    """function(x @ weights[0].T) * (x @ weights[1].T), of which neither product is ever whole in memory."""
-
-    x: Value
-    weights: tuple[Tensor, Tensor]
-    function: Activation
-    out: Value

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from furet.ops import Tensor
+from furet.ops.fused import Gated, GatedLinear, Quantise
 from furet.ops.instructions import (
     Activate,
     Add,
@@ -21,12 +22,9 @@ from furet.ops.instructions import (
     Clamp,
     Dispatch,
     ExpertLinear,
-    Gated,
-    GatedLinear,
     LayerNorm,
     Linear,
     Multiply,
-    Quantise,
     Recall,
     RmsNorm,
     Scale,

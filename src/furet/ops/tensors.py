@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from furet.ops import Tensor
-from furet.ops.instructions import Embed, EmbedPositions, ExpertLinear, GatedLinear, Linear
+from furet.ops.fused import GatedLinear
+from furet.ops.instructions import Embed, EmbedPositions, ExpertLinear, Linear
 from furet.ops.values import Instruction
 
 
