@@ -12,6 +12,7 @@ import tiny
 
 from furet.engine.headers import remote_header
 from furet.engine.memory import Budget
+from furet.engine.overhead import forms_bytes
 from furet.engine.plan import Settings, make_plan, plan, require_fit
 from furet.errors import BadRequest, ContextOverflow, DoesNotFit
 from furet.families import read_model
@@ -151,6 +152,19 @@ def test_a_contrastive_search_that_the_machine_has_no_room_for(load, monkeypatch
     assert len(model.generate([1] * 40, max_tokens=10, **options).tokens) == 10
     with pytest.raises(DoesNotFit, match="what 51 tokens are compared by"):
         model.generate([1] * 40, max_tokens=11, **options)
+
+
+def test_forms_that_the_machine_has_no_room_for(load, monkeypatch):
+    model = load()
+    wanted = forms_bytes(model.vocab)
+    monkeypatch.setattr("furet.engine.model.SMALL", 1000)
+    monkeypatch.setattr("furet.engine.model.budget", lambda: Budget(wanted - 1, "a test"))
+    with pytest.raises(DoesNotFit, match="the tables of forms"):
+        model.generate([1], max_tokens=3, regex="[ab]+")
+    monkeypatch.setattr("furet.engine.model.budget", lambda: Budget(wanted, "a test"))
+    model.generate([1], max_tokens=3, regex="[ab]+")
+    monkeypatch.setattr("furet.engine.model.budget", lambda: Budget(0, "a test"))
+    assert set(model.generate([1], max_tokens=3, regex="[ab]+").text) <= {"a", "b"}
 
 
 class Remote:

@@ -22,6 +22,7 @@ from furet.engine.hand import Hands
 from furet.engine.job import Job, pieces
 from furet.engine.memory import budget, readable
 from furet.engine.outputs import Outputs, compute
+from furet.engine.overhead import forms_bytes
 from furet.engine.paged import PagedCaches
 from furet.engine.request import Options, Request
 from furet.engine.scheduler import Scheduler
@@ -333,6 +334,8 @@ class Model:
         return np.asarray(rows.mean(axis=0) if pooling == "mean" else rows[0 if pooling == "first" else -1])
 
     def _chooser(self, request: Request, seed: int) -> Chooser:
+        if request.form and not self._guides.built:
+            _require_memory(forms_bytes(self.vocab), "the tables of forms", "ask for an answer of no form")
         guide = self._guides.guide(*request.form) if request.form else None
         return Chooser(request, seed, self._text_of, guide, self.tokenizer.special_ids)
 
@@ -363,10 +366,10 @@ class Model:
         )
 
 
-def _require_memory(size: int, what: str) -> None:
+def _require_memory(size: int, what: str, hint: str = "ask for fewer tokens") -> None:
     left = budget().bytes if size > SMALL else size
     if size > left:
-        raise DoesNotFit(f"{what} take {readable(size)}, and {readable(left)} is left", "ask for fewer tokens")
+        raise DoesNotFit(f"{what} take {readable(size)}, and {readable(left)} is left", hint)
 
 
 def _ids(tokens: Sequence[int], vocab: int) -> list[int]:

@@ -59,6 +59,11 @@ class Guides:
         self._lock = Lock()
         self._tokenizer: LLTokenizer | None = None
 
+    @property
+    def built(self) -> bool:
+        """Whether what they share is there."""
+        return self._tokenizer is not None
+
     def guide(self, kind: str, form: Any) -> Guide:
         """A guide for one answer. Raises BadRequest for a form that cannot be honoured.
 
