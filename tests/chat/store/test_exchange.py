@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import zipfile
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from furet.chat import saved
 from furet.chat.exchange import export_json, export_markdown, import_chats
 from furet.chat.messages import Message as Turn
-from furet.chat.store import Chat, Counts, Member, Message, Store, ToolCall
+from furet.chat.store import Chat, Counts, Member, Message, Store, ToolCall, chats
 from furet.chat.store.insert import ChatTree
 
 
@@ -74,6 +76,26 @@ def test_an_export_imports_as_the_same_chats(store: Store, tmp_path: Path) -> No
             assert tree(store, before.id) == tree(other, after.id)
         assert len(other.search("Hund")) == 1
     assert len(list(brought(store, "".join(export_json(store, [chat.id]))))) == 1
+
+
+def test_an_export_is_of_one_moment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = store.new_chat("smollm2").id
+    store.say(chat, "one")
+    last = store.say(chat, "two").id
+    read = chats.read
+
+    def read_before_it_changes(db: sqlite3.Connection, chat: str) -> Chat:
+        found = read(db, chat)
+        monkeypatch.undo()
+        removing = Thread(target=store.remove, args=(last,))
+        removing.start()
+        removing.join()
+        return found
+
+    monkeypatch.setattr(chats, "read", read_before_it_changes)
+    (imported,) = brought(store, "".join(export_json(store, [chat])))
+    assert [message.content for message in store.open(imported.id).messages] == ["one", "two"]
+    assert [message.content for message in store.open(chat).messages] == ["one"]
 
 
 def test_an_export_has_all_chats_and_every_word(store: Store) -> None:

@@ -38,7 +38,7 @@ def export_json(store: Store, chats: Iterable[str] | None = None) -> Iterator[st
     between = "\n"
     for chat in store.ids() if chats is None else chats:
         with suppress(NotFound):
-            yield between + json.dumps(_document(store.chat(chat), store.tree(chat)), ensure_ascii=False, indent=1)
+            yield between + json.dumps(_document(*store.whole(chat)), ensure_ascii=False, indent=1)
             between = ",\n"
     yield "\n]\n"
 

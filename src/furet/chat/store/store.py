@@ -154,6 +154,11 @@ class Store:
         with self._database.reading() as db:
             return messages.tree(db, chat)
 
+    def whole(self, chat: str) -> tuple[Chat, tuple[Message, ...]]:
+        """A chat and all its messages, as both were at one moment."""
+        with self._database.reading() as db:
+            return chats.read(db, chat), messages.tree(db, chat)
+
     def message(self, message: str) -> Message:
         """The message of an id."""
         with self._database.reading() as db:
