@@ -14,7 +14,13 @@ MAX_TOKENS = 512  # of an answer, unless the caller says otherwise
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 1024  # characters
 MAX_ALTERNATIVES = 100
-FORMS = ("json_schema", "regex", "choices", "grammar")
+FORM_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "json_schema": ((Mapping, bool, str), "a schema: an object, a boolean or their text"),
+    "regex": ((str,), "a text"),
+    "choices": ((Sequence,), "a list of texts"),
+    "grammar": ((str,), "a text"),
+}
+FORMS = tuple(FORM_TYPES)
 
 
 class Options(TypedDict, total=False):
@@ -117,6 +123,10 @@ class Request(Sampling):
         if len(self.stops) > MAX_STOPS:
             raise BadRequest(f"stop: got {len(self.stops)} texts, wanted at most {MAX_STOPS}")
 
+        for name, (types, wanted) in FORM_TYPES.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, types):
+                raise BadRequest(f"{name}: got {value!r:.60}, wanted {wanted}")
         forms = [name for name in FORMS if getattr(self, name) is not None]
         if len(forms) > 1:
             raise BadRequest(f"{forms[0]} and {forms[1]}: an answer has one form, give one of them")

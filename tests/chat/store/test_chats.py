@@ -60,6 +60,8 @@ def test_change_changes_what_is_given_and_not_its_place(store: Store) -> None:
         ({"settings": {"temprature": 1}}, "settings: there is no setting 'temprature'"),
         ({"settings": {"temperature": float("nan")}}, "settings: wanted values that JSON can hold"),
         ({"settings": {"stop": 5}}, "settings: a value of the wrong type"),
+        ({"settings": {"json_schema": 5}}, "settings: json_schema: got 5, wanted a schema"),
+        ({"settings": {"choices": 5}}, "settings: choices: got 5, wanted a list of texts"),
         ({"settings": {"regex": object()}}, "settings: wanted values that JSON can hold"),
         ({"settings": {"regex": "x" * 300_000}}, "settings: got .* characters"),
         ({"settings": [1]}, "settings: .*an object"),
