@@ -159,26 +159,43 @@ def answer(model: furet.Model, schema: Schema, max_tokens: int, seed: int) -> fu
 
 
 def guessing(model: furet.Model) -> None:
-    """A record's speed with guesses and without, by turns; its answers must be the same."""
-    speeds: dict[bool, list[float]] = {True: [], False: []}
+    """A record's speed without guesses, with what followed before, and with what must follow as well, by turns; its
+    answers must be the same.
+    """
+    speeds: dict[str, list[float]] = {"no guesses": [], "what followed before": [], "and what must follow": []}
+    must = Chooser.must
     for seed in range(9):
         made = []
-        for ahead in (True, False) if seed % 2 else (False, True):
+        for kind, speed in list(speeds.items())[:: 1 if seed % 2 else -1]:
+            Chooser.must = must if kind == "and what must follow" else lambda self: []  # type: ignore[method-assign]
+            ahead = kind != "no guesses"
             out = model.generate(PERSON_ASKED, max_tokens=200, seed=seed, json_schema=PERSON, speculate=ahead)
-            speeds[ahead].append(out.timings.decode_tokens / out.timings.decode_seconds)
+            speed.append(out.timings.decode_tokens / out.timings.decode_seconds)
             made.append(out.tokens)
-        assert made[0] == made[1], "guesses changed an answer"
-    slow, fast = median(speeds[False]), median(speeds[True])
-    print(f"a record of {len(made[0])} tokens: {slow:.0f} tok/s, with guesses {fast:.0f}, {fast / slow:.2f} times")
+        assert made[0] == made[1] == made[2], "guesses changed an answer"
+    Chooser.must = must  # type: ignore[method-assign]
+    told = ", ".join(f"{kind} {median(speed):.0f}" for kind, speed in speeds.items())
+    print(f"a record of {len(made[0])} tokens, tok/s: {told}")
 
 
 def per_token(model: furet.Model) -> None:
-    """The cost of a token's choice with a form and without, beside the decode itself."""
-    for name, form in (("without a form", {}), ("with a schema", {"json_schema": listed(WORD, 40, 40)})):
-        Watch.seconds, Watch.calls = 0.0, 0
-        out = model.generate("A list of words: ", max_tokens=200, seed=1, ignore_eos=True, **form)  # type: ignore[arg-type]
-        each, decode = Watch.seconds / Watch.calls, out.timings.decode_seconds / out.timings.decode_tokens
+    """The cost of a token's choice without a form and with one, by turns, beside the decode itself; medians."""
+    forms: dict[str, Schema] = {"without a form": {}, "with a schema": {"json_schema": listed(WORD, 40, 40)}}
+    choosing: dict[str, list[float]] = {name: [] for name in forms}
+    decoding: dict[str, list[float]] = {name: [] for name in forms}
+    for seed in range(-1, 9):  # the first warms up
+        for name, form in forms.items():
+            Watch.seconds, Watch.calls = 0.0, 0
+            out = model.generate("A list of words: ", max_tokens=200, seed=seed + 1, ignore_eos=True, **form)
+            if seed >= 0:
+                choosing[name].append(Watch.seconds / Watch.calls)
+                decoding[name].append(out.timings.decode_seconds / out.timings.decode_tokens)
+    for name in forms:
+        each, decode = median(choosing[name]), median(decoding[name])
         print(f"{name}: choosing {each * 1e3:.3f} ms a token, {each / decode:.1%} of {decode * 1e3:.2f} ms of decode")
+    added = [with_ - without for without, with_ in zip(*choosing.values(), strict=True)]
+    share = median(more / decode for more, decode in zip(added, decoding["with a schema"], strict=True))
+    print(f"the form costs {median(added) * 1e3:.3f} ms a token, {share:.1%} of decode")
 
 
 if __name__ == "__main__":
