@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "activations.h"
@@ -71,11 +72,19 @@ LinearArgs Worker::linear_args(const Linear& i, size_t matrix) const {
     return args;
 }
 
+// To begin anywhere in a matrix takes as long as to read some KB of it: where tokens are few, a thread reads many at once, but
+// leaves the others as much.
+Grain Worker::grain(int64_t count, int64_t unit_bytes, int64_t tokens) const {
+    constexpr int64_t few = 16, least_bytes = 96 << 10, most = 64;
+    const int64_t least = tokens > few ? 1 : std::min(least_bytes / unit_bytes, count / pool_.threads());
+    return {std::clamp<int64_t>(least, 1, most), most};
+}
+
 void Worker::operate(const Linear& i, Counter& next) {
     int64_t count = 0;
     if (row_count(at(i.x)) > 0)
         for (const Weight* w : i.weights) count += units(*w);
-    share(next, count, {1, 64}, [&](int64_t first, int64_t last) {
+    share(next, count, grain(count, kernels_.row_tile * i.weights[0]->row_bytes, row_count(at(i.x))), [&](int64_t first, int64_t last) {
         int64_t begin = 0;
         for (size_t j = 0; j < i.weights.size(); ++j) {
             const int64_t end = begin + units(*i.weights[j]);
@@ -114,7 +123,8 @@ void Worker::operate(const GatedLinear& i, Counter& next) {
     const Buffer& x = at(i.x);
     const Buffer& o = at(i.out);
     const int64_t tokens = row_count(x), most = tokens ? std::max<int64_t>(1, few / tokens) : 1;
-    share(next, tokens > 0 ? o.width / kActivationBlock : 0, {1, 64}, [&](int64_t first, int64_t last) {
+    const int64_t count = tokens ? o.width / kActivationBlock : 0;
+    share(next, count, grain(count, 2 * kActivationBlock * i.gate->row_bytes, tokens), [&](int64_t first, int64_t last) {
         Scratch& scratch = pool_.scratch(thread_);
         for (Blocks blocks{first, 0}; blocks.first < last; blocks.first += blocks.count) {
             blocks.count = std::min(most, last - blocks.first);

@@ -70,6 +70,8 @@ private:
 
     // Do tasks [first, last) of `count` with the other threads; where only this one is at it, all.
     template <class Task> void share(Counter& next, int64_t count, Grain grain, Task task);
+    // Of the units of a matrix that tokens meet.
+    Grain grain(int64_t count, int64_t unit_bytes, int64_t tokens) const;
     template <class Task> void each_row(const Buffer& b, Counter& next, Task task);
     // Row by row and, since a single token is one row, in pieces of columns too: task(row, begin, end).
     template <class Task> void each_piece(const Buffer& b, Counter& next, Task task);
