@@ -326,6 +326,23 @@ def test_a_thought_stays_in_the_store_and_out_of_the_list(client: httpx.Client, 
     assert server.models.answer in client.get(f"/ui/api/chats/{chat}/export?format=markdown").text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("```python\ndef add_numbers(x, y):\n```", "\ndef add_numbers(x, y):\n"),
+        ("**Yes**, _so_ ~~not~~ `it` is", "Yes, so not it is"),
+        ("# Title\n> said\n* one", "Title\nsaid\none"),
+        ("2 * 3 > 5, snake_case", "2 * 3 > 5, snake_case"),
+    ],
+)
+def test_the_list_of_chats_has_words_without_the_marks_of_markdown(
+    client: httpx.Client, server: Server, text: str, shown: str
+) -> None:
+    chat = server.store.new_chat("smollm2").id
+    server.store.say(chat, text)
+    assert client.get(f"/ui/api/chats/{chat}").json()["chat"]["preview"] == shown
+
+
 def test_long_messages_come_in_small_pages_and_each_once(client: httpx.Client, server: Server) -> None:
     chat = server.store.new_chat("smollm2").id
     lengths = [10, 30_000, 30_000, 30_000, 300_000, 20, 60_000, 30_000, 30_000]

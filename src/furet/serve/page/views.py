@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 MOST_TEXT = 100_000  # characters of several messages that are shown at once, for making HTML of them takes its time
 
 _THOUGHT = re.compile(r"\A\s*<think>(.*?</think>|.*)", re.DOTALL)
-_MARKS = re.compile(r"```\w*|[`*#>|_~]+")  # of markdown, which a line of the list has no use for
+# Of markdown, which a line of the list has no use for; what stands within a word or alone is none.
+_MARKS = re.compile(
+    r"```\w*|[`|]+|^\s*[#>*]+\s|(?<![^\W_])[*_~]+(?=\S)|(?<=\S)[*_~]+(?![^\W_])", re.MULTILINE
+)
 
 
 def chat_view(chat: Chat, answering: bool = False) -> dict[str, Any]:
