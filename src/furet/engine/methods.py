@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
+from functools import cache
 from typing import TYPE_CHECKING
 
 from furet.errors import BadRequest
@@ -66,7 +67,17 @@ def _require_no_draws(request: Request, method: str, but: Collection[str] = ()) 
 
 
 def _require_default(request: Request, name: str, why: str) -> None:
-    (field,) = (each for each in fields(request) if each.name == name)
-    default = field.default if field.default_factory is MISSING else field.default_factory()
+    default = _defaults()[name]
     if getattr(request, name) != default:
         raise BadRequest(f"{name}: {why}", f"leave it out, or at {default!r}")
+
+
+@cache
+def _defaults() -> Mapping[str, object]:
+    """What each field of a request is where nothing is said."""
+    from furet.engine.request import Request
+
+    return {
+        each.name: each.default if each.default_factory is MISSING else each.default_factory()
+        for each in fields(Request)
+    }

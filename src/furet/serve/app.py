@@ -31,9 +31,10 @@ def create_app(models: Models, settings: ServerSettings, store: Store | None = N
     metrics = Metrics(models)
     counted = cast("Models", Metered(models, metrics))
     errors.install(app)
-    app.include_router(plain.router(counted, metrics))
-    for api in (openai, ollama, anthropic):
-        app.include_router(api.router(counted))
+    own = (anthropic.router(counted), plain.router(counted, metrics))
+    for router in (*openai.routers(counted), *ollama.routers(counted), *own):
+        # Into one list: routers that are included are looked through several times for every request.
+        app.router.routes.extend(router.routes)
     if page and store is not None:
         from furet.serve import page as pages
 

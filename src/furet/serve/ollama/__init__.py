@@ -20,12 +20,9 @@ if TYPE_CHECKING:
     from furet.serve.models import Models
 
 
-def router(models: Models) -> APIRouter:
+def routers(models: Models) -> tuple[APIRouter, ...]:
     """The routes of Ollama's API."""
     from furet.serve.ollama import answering, library
     from furet.serve.ollama.keep import Departures
 
-    found = APIRouter()
-    found.include_router(answering.router(models, Departures(models)))
-    found.include_router(library.router(models))
-    return found
+    return answering.router(models, Departures(models)), library.router(models)

@@ -19,12 +19,9 @@ if TYPE_CHECKING:
     from furet.serve.models import Models
 
 
-def router(models: Models) -> APIRouter:
+def routers(models: Models) -> tuple[APIRouter, ...]:
     """The routes under /v1."""
     from furet.serve.openai import chat, completions, embeddings, responses
     from furet.serve.openai import models as listing
 
-    routes = APIRouter(tags=["OpenAI"])
-    for part in (listing, chat, completions, embeddings, responses):
-        routes.include_router(part.router(models))
-    return routes
+    return tuple(part.router(models) for part in (chat, completions, responses, embeddings, listing))

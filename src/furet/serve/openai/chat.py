@@ -25,7 +25,7 @@ PATH = "/v1/chat/completions"
 
 def router(models: Models) -> APIRouter:
     """The route."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["OpenAI"])
 
     @routes.post(PATH)
     async def chat(body: ChatRequest, request: Request) -> Response:

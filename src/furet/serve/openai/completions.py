@@ -81,7 +81,7 @@ class CompletionRequest(EngineFields):
 
 def router(models: Models) -> APIRouter:
     """The route."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["OpenAI"])
 
     @routes.post("/v1/completions")
     async def completions(body: CompletionRequest, request: Request) -> Response:

@@ -42,7 +42,7 @@ class EmbeddingsRequest(Strict):
 
 def router(models: Models) -> APIRouter:
     """The route."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["OpenAI"])
 
     @routes.post("/v1/embeddings")
     async def embeddings(body: EmbeddingsRequest, request: Request) -> Response:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def router(models: Models) -> APIRouter:
     """The two routes."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["OpenAI"])
 
     @routes.get("/v1/models")
     async def listed(request: Request) -> dict[str, Any]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def router(models: Models) -> APIRouter:
     """The routes; what they remember is theirs."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["OpenAI"])
     kept = Responses()
 
     @routes.post("/v1/responses")
