@@ -25,6 +25,17 @@ def test_every_matrix_counts_once(path: Path) -> None:
     assert work.bytes == 4 * (layers + head + 5 * 64)
 
 
+def test_experts_count_as_far_as_a_token_meets_them(tmp_path: Path) -> None:
+    """Two of eight; the router is met whole."""
+    keys = {"expert_count": 8, "expert_used_count": 2, "expert_feed_forward_length": 32}
+    path = tiny.write(tmp_path / "experts.gguf", tiny.model("qwen3moe", tokenizer=True, keys=keys))
+    attention, router, met, head = 2 * (64 * 64 + 64 * 32), 8 * 64, 2 * 3 * 64 * 32, 261 * 64
+    layers = 2 * (attention + router + met)
+    norms = 5 * 64 + 2 * 2 * 16
+    work = work_of(path)
+    assert (work.operations, work.head, work.bytes) == (2 * layers, 2 * head, 4 * (layers + head + norms))
+
+
 def test_a_prompt_has_one_row_of_logits() -> None:
     assert Work(100, 20, 3).of(Prefill(8)) == (100, 8 * 20 + 3)
 

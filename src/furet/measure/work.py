@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from furet.families.fields import Fields
 from furet.measure.tasks import Prefill, Task
 
 
@@ -39,14 +40,23 @@ class Work:
 def work_of(path: Path, cached: int = 0) -> Work:
     """Every matrix is read once and used once for each token; of an untied embedding, one row alone.
 
-    Whether it is tied or not, one matrix of the vocabulary remains: the head.
+    Whether it is tied or not, one matrix of the vocabulary remains: the head. Of experts count those that a token
+    goes to; tokens that go to others read more than is said here.
     """
     from furet.files.gguf import open_gguf
 
     with open_gguf(path) as model:
-        tensors = dict(model.tensors)
+        tensors, metadata = dict(model.tensors), model.metadata
     if "output.weight" in tensors:
         del tensors["token_embd.weight"]
-    operations = {name: 2 * prod(tensor.shape) for name, tensor in tensors.items() if len(tensor.shape) > 1}
+    fields = Fields(metadata, str(metadata["general.architecture"]), path=path)
+    experts = fields.integer("expert_count", 0)
+    used = fields.integer("expert_used_count", 0, high=experts)
+
+    def met(shape: tuple[int, ...], amount: int) -> int:
+        return amount * used // experts if experts and shape[0] == experts and len(shape) == 3 else amount
+
+    sizes = (met(tensor.shape, tensor.nbytes) for tensor in tensors.values())
+    operations = {name: met(t.shape, 2 * prod(t.shape)) for name, t in tensors.items() if len(t.shape) > 1}
     head = operations.pop("output.weight", 0) or operations.pop("token_embd.weight", 0)
-    return Work(sum(t.nbytes for t in tensors.values()), sum(operations.values()), head, cached)
+    return Work(sum(sizes), sum(operations.values()), head, cached)
