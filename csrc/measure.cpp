@@ -16,6 +16,18 @@ namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
+// Of passes made until so many seconds are over, the median of their rates: a burst of a few milliseconds is nothing that a
+// longer run could keep up.
+template <class Pass> double median_rate(double seconds, Pass pass) {
+    std::vector<double> rates;
+    const double start = now();
+    do rates.push_back(pass());
+    while (now() - start < seconds);
+    const auto middle = rates.begin() + (int64_t)rates.size() / 2;
+    std::nth_element(rates.begin(), middle, rates.end());
+    return *middle;
+}
+
 constexpr int kStreams = 4;
 
 // How far ahead lines are asked for, by turns: 1 KB is best on Cascade Lake, 8 on Zen 5.
@@ -48,33 +60,28 @@ double measure_bandwidth(int threads, int64_t bytes, double seconds) {
     // Each thread touches its own part first: the memory is then near it.
     pool.run([&](int t) { std::memset(part[(size_t)t]->data(), 1, (size_t)(stream * kStreams)); });
     std::atomic<uint64_t> sum{0};
-    double best = 0;
-    const double start = now();
-    do {
+    return median_rate(seconds, [&] {
+        double best = 0;
         for (const int64_t ahead : kAhead) {
             const double before = now();
             pool.run([&](int t) { sum += read_streams((const uint64_t*)part[(size_t)t]->data(), stream, ahead); });
             const double rate = (double)(stream * kStreams * threads) / (now() - before);
-            if (sum != 0 && rate > best) best = rate;
+            if (sum != 0) best = std::max(best, rate);
         }
-    } while (now() - start < seconds);
-    return best;
+        return best;
+    });
 }
 
 double measure_int8_peak(int threads, double seconds) {
     Pool pool(threads);
     const Kernels& table = kernels();
     std::atomic<int64_t> done{0};
-    double best = 0;
-    const double start = now();
-    do {
+    return median_rate(seconds, [&] {
         done = 0;
         const double before = now();
         pool.run([&](int) { done += table.spin_int8(200000); });
-        const double rate = (double)done / (now() - before);
-        if (rate > best) best = rate;
-    } while (now() - start < seconds);
-    return best;
+        return (double)done / (now() - before);
+    });
 }
 
 }  // namespace furet

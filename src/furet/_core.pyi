@@ -75,10 +75,10 @@ def decode(data: NDArray[np.uint8], type: int, count: int) -> NDArray[np.float32
     """Decode `count` values (whole blocks) with the portable decoder."""
 
 def measure_bandwidth(threads: int, bytes: int, seconds: float) -> float:
-    """Bytes per second that so many threads read from `bytes` of memory, the best of some passes."""
+    """Bytes per second that so many threads read from `bytes` of memory, the median of some passes."""
 
 def measure_int8_peak(threads: int, seconds: float) -> float:
-    """int8 operations per second of the instruction set in use; a multiply and an add are two."""
+    """int8 operations per second of the instruction set in use, likewise; a multiply and an add are two."""
 
 class Pool:
     """A pool of worker threads; the calling thread is worker 0. Workers spin briefly, then sleep."""

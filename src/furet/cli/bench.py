@@ -61,8 +61,9 @@ def bench(
 
     Prefill computes a prompt of random tokens at once, decode 32 tokens one after the other. A first run of
     each warms up; the median of the others counts. The bandwidth is what the same threads reach when they only
-    read memory, the peak what the kernels' int8 instructions reach without it. Both are looked at right before and
-    right after each run, and the higher counts: a share is the median of the runs' shares. The last line is JSON.
+    read memory, the peak what the kernels' int8 instructions reach without it: the median over a fifth of a second.
+    Both are looked at right before and right after each run, and the higher counts: a share is the median of the
+    runs' shares. The last line is JSON.
 
     A peer computes the same tokens, run by run in turns with furet, each sleeping while the other works, and
     with the settings that are best for it.

@@ -1,4 +1,8 @@
-"""What so many threads can do on this machine when they do nothing else: the roof under which speeds are quoted."""
+"""What so many threads can do on this machine when they do nothing else: the roof under which speeds are quoted.
+
+A look is the median of its passes of some milliseconds, as the speed beside it is of its runs: where a machine is
+shared, its best pass is a burst that no run could keep up.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ class Limits(NamedTuple):
     peak: float
 
     def better(self, other: Limits) -> Limits:
-        """The higher of each: other work on the machine can only lower what is found."""
+        """The higher of each."""
         return Limits(max(self.bandwidth, other.bandwidth), max(self.peak, other.peak))
 
 
