@@ -116,7 +116,7 @@ def test_another_window_follows_to_a_branch_before_what_it_shows(visit: Callable
     expect(page.locator(".answer .rendered")).to_have_text("You said: line 0")
 
 
-def test_the_focus_is_never_lost(page: Page) -> None:
+def test_the_focus_is_never_lost(page: Page, server: Server) -> None:
     field = page.get_by_label("Message", exact=True)
     for text in ("first", "second"):
         say(page, text)
@@ -134,6 +134,12 @@ def test_the_focus_is_never_lost(page: Page) -> None:
     page.get_by_label("Delete this and all that follows").last.click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator(".answer .rendered")).to_have_count(1)
+    expect(field).to_be_focused()
+    server.models.held.set()
+    field.fill("fourth")
+    page.get_by_label("Send", exact=True).click()
+    page.get_by_label("Stop the answer").click()
+    rest(page)
     expect(field).to_be_focused()
 
 

@@ -36,7 +36,9 @@ export function look() {
   const busy = Boolean(state.chat?.answering);
   const send = at("send");
   send.classList.toggle("stop", busy);
+  const focused = document.activeElement === send;
   send.disabled = !busy && (!at("field").value.trim() || !state.models.length || !state.connected);
+  if (focused && send.disabled && !coarse()) at("field").focus(); // a button that can do nothing loses the focus to nowhere
   if (send.dataset.busy !== String(busy)) {
     send.dataset.busy = String(busy);
     fill(send, icon(busy ? "stop" : "send"));
@@ -85,8 +87,7 @@ function write(text) {
 
 function keys(event) {
   if (event.isComposing) return;
-  const coarse = matchMedia("(hover: none)").matches; // where Enter is the only way to a new line
-  if (event.key === "Enter" && !event.shiftKey && !coarse) {
+  if (event.key === "Enter" && !event.shiftKey && !coarse()) {
     event.preventDefault();
     if (!state.chat?.answering) send();
   } else if (event.key === "ArrowUp" && !event.target.value) {
@@ -94,6 +95,11 @@ function keys(event) {
     const view = mine && document.querySelector(`[data-message="${CSS.escape(mine.id)}"]`);
     if (view && !state.chat?.answering) (event.preventDefault(), editor(mine, view));
   }
+}
+
+/** Where Enter is the only way to a new line, and a field that is focused brings up a keyboard. */
+function coarse() {
+  return matchMedia("(hover: none)").matches;
 }
 
 function fit() {
