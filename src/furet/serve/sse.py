@@ -70,50 +70,52 @@ class _Stream(StreamingResponse):
         super().__init__(frames, headers={"x-accel-buffering": "no"}, media_type=media_type)
         self._frames, self._failed = frames, failed
         self._comment, self._quiet = comment, quiet
+        self._begun = False
         self._since = 0.0  # when something was given to the connection last, and whether it has been taken
-        self._taken = False
+        self._taken = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        first = asyncio.ensure_future(_next(self._frames))
-        gone = asyncio.ensure_future(_left(receive))
-        tasks: list[asyncio.Future[Any]] = [first, gone]
+        pumping = asyncio.ensure_future(self._pump(send))
+        others = [asyncio.ensure_future(_left(receive)), asyncio.ensure_future(self._watch(send))]
         try:
-            await asyncio.wait(tasks, timeout=self._quiet, return_when=asyncio.FIRST_COMPLETED)
-            if gone.done():
+            await asyncio.wait([pumping, *others], return_when=asyncio.FIRST_COMPLETED)
+            if not self._begun and others[0].done():
                 raise ClientDisconnect
-            if first.done():
-                first.result()
-            pumping = asyncio.ensure_future(self._pump(first, send))
-            tasks += [pumping, asyncio.ensure_future(self._watch(send))]
-            await asyncio.wait([gone, *tasks[2:]], return_when=asyncio.FIRST_COMPLETED)
             if pumping.done():
                 pumping.result()
         finally:
-            await _end(*tasks)
+            await _end(pumping, *others)
             await self._frames.aclose()
 
-    async def _pump(self, first: asyncio.Future[bytes | None], send: Send) -> None:
-        """Send the beginning, all frames, and the end."""
-        await self._send(send, {"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+    async def _pump(self, send: Send) -> None:
+        """Send all frames and the end; raises what they raise before the first."""
         try:
-            frame = await first
-            while frame is not None:
+            async for frame in self._frames:
+                await self._begin(send)
                 await self._send(send, _body(frame))
-                frame = await anext(self._frames, None)
         except Exception as error:
+            if not self._begun:
+                raise
             await self._send(send, _body(self._failed(failure_of(error))))
+        await self._begin(send)
         await self._send(send, _body(b"", more=False))
 
     async def _watch(self, send: Send) -> None:
-        """Comment where there is nothing to say; returns when the reader takes nothing any more."""
+        """Begin, and comment, where there is nothing to say; returns when the reader takes nothing any more."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._quiet)
+            await self._begin(send)
             waited = loop.time() - self._since
             if not self._taken and waited > STALLED:
                 return
             if self._taken and waited >= self._quiet and self._comment:
                 await asyncio.wait_for(self._send(send, _body(self._comment)), STALLED)
+
+    async def _begin(self, send: Send) -> None:
+        if not self._begun:
+            self._begun = True
+            await self._send(send, {"type": "http.response.start", "status": 200, "headers": self.raw_headers})
 
     async def _send(self, send: Send, message: Message) -> None:
         self._taken, self._since = False, asyncio.get_running_loop().time()
@@ -123,10 +125,6 @@ class _Stream(StreamingResponse):
 
 def _body(content: bytes, more: bool = True) -> Message:
     return {"type": "http.response.body", "body": content, "more_body": more}
-
-
-async def _next(frames: Frames) -> bytes | None:
-    return await anext(frames, None)
 
 
 async def _left(receive: Receive) -> None:
