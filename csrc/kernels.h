@@ -18,7 +18,7 @@ struct RowOut {
     int64_t apart = sizeof(Q8Block);
 };
 
-constexpr int kPanelColumns = 256;                 // columns of weights that are unpacked at a time
+constexpr int kPanelColumns = 320;                 // columns of weights that are unpacked at a time: two go over 576, three over 896
 constexpr int kMaxTokens = 1024;                   // tokens of one step
 constexpr int kHeadLimit = 512;                    // widest attention head
 constexpr int kMaxExperts = 1024;                  // experts of one layer

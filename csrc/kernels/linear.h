@@ -1,6 +1,6 @@
 // Linear: y = x W^T over one tile of weight rows and all tokens of the step.
 //
-// Weights are unpacked to panels of 256 columns in private memory (see panel.h), once, and meet every token there (see
+// Weights are unpacked to panels of some 300 columns in private memory (see panel.h), once, and meet every token there (see
 // multiply.h); few tokens meet them on the way (see tokens.h). At the end of a row comes y = y + bias, then y + residual.
 #pragma once
 
@@ -197,8 +197,9 @@ template <int NT> static void linear_up_to(const LinearArgs& a, int64_t first, i
 }
 
 static void linear_tokens(const LinearArgs& a, Span s, Scratch& scratch) {
-    for (; s.column < a.columns; s.column += kPanelColumns) {
-        next_span(a, kPanelColumns, s);
+    const int64_t most = kPanelColumns / a.info->block * a.info->block;
+    for (; s.column < a.columns; s.column += s.columns) {
+        next_span(a, most, s);
         unpack_span(a, s, scratch);
         if constexpr (kInParts) arrange<Part>((PanelBlock*)scratch.panel, s.columns / 32);
         if constexpr (kFloatSums)
