@@ -105,7 +105,7 @@ class _Stream(StreamingResponse):
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._quiet)
-            await self._begin(send)
+            await asyncio.wait_for(self._begin(send), STALLED)
             waited = loop.time() - self._since
             if not self._taken and waited > STALLED:
                 return

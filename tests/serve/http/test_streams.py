@@ -118,22 +118,28 @@ def test_frames_are_sent_as_they_are_made() -> None:
     asyncio.run(run())
 
 
+def read_slowly(models: FakeModels) -> asyncio.Event:
+    """Set when the prompt has been read: before that there is no event."""
+    read = asyncio.Event()
+
+    async def run(model: str, job: Any) -> Any:
+        await read.wait()
+        async for event in FakeModels().run(model, job):
+            yield event
+
+    models.run = run  # type: ignore[method-assign, assignment]
+    return read
+
+
 def test_comments_tell_that_a_prompt_is_being_read() -> None:
     async def run() -> None:
         models = FakeModels()
-        reading = asyncio.Event()
-
-        async def slow(model: str, job: Any) -> Any:
-            await reading.wait()
-            async for event in FakeModels().run(model, job):
-                yield event
-
-        models.run = slow  # type: ignore[method-assign, assignment]
+        read = read_slowly(models)
         caller = Caller(models, keep_alive=0.01)
         calling = asyncio.ensure_future(caller.call("/v1/chat/completions", {**CHAT, "stream": True}))
         await caller.heard(4)
         assert set(caller.text.split("\n\n")) == {sse.COMMENT.decode().strip(), ""}
-        reading.set()
+        read.set()
         await calling
         assert "data: [DONE]" in caller.text
 
@@ -179,5 +185,19 @@ def test_a_reader_that_takes_nothing_is_left(monkeypatch: pytest.MonkeyPatch) ->
         caller.takes.clear()
         await caller.call("/v1/chat/completions", {**CHAT, "stream": True})
         assert models.running == 0 and models.closed == 1
+
+    asyncio.run(run())
+
+
+def test_a_reader_that_takes_not_even_the_beginning_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "STALLED", 0.02)
+
+    async def run() -> None:
+        models = FakeModels()
+        read_slowly(models)
+        caller = Caller(models, keep_alive=0.01)
+        caller.takes.clear()
+        await caller.call("/v1/chat/completions", {**CHAT, "stream": True})
+        assert len(caller.sent) == 1
 
     asyncio.run(run())
